@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+// Every build flag stands here, so that plain `swift build -c release` is the measured build.
+import PackageDescription
+
+/// Swift 6 language mode and strict concurrency come with the tools version. Warnings are errors.
+/// Cross-module optimisation matters: a generic or small function called across modules is ten
+/// times slower without it (docs/performance.md).
+let swiftSettings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+let cSettings: [CSetting] = [
+  .define("_GNU_SOURCE"),
+  .unsafeFlags(["-Wall", "-Wextra", "-Werror"]),
+  .unsafeFlags(["-O2"], .when(configuration: .debug)),
+]
+
+/// A Swift target of ours: name, folder below Sources/, what it may import.
+func module(_ name: String, at folder: String? = nil, _ dependencies: [String]) -> Target {
+  .target(
+    name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/" + (folder ?? name),
+    swiftSettings: swiftSettings)
+}
+
+/// A test target; tests may import anything.
+func tests(_ name: String, _ dependencies: [String]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Tests/\(name)",
+    swiftSettings: swiftSettings)
+}
+
+/// A library from Debian, found through pkg-config.
+func library(_ name: String, pkgConfig: String, apt package: String) -> Target {
+  .systemLibrary(name: name, path: "Sources/Shims/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let package = Package(
+  name: "roost",
+  products: [.executable(name: "roost", targets: ["roost"])],
+  targets: [
+    library("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+    library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+    library("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    .target(name: "CRoostPlatform", path: "Sources/Shims/CRoostPlatform", cSettings: cSettings),
+
+    module("RoostPrimitives", ["CRoostPlatform", "CCrypto"]),
+    module("RoostLayout", ["RoostPrimitives"]),
+    module("RoostDevice", ["RoostPrimitives"]),
+    module("RoostBlocks", ["RoostPrimitives"]),
+    module("RoostPool", ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"]),
+    module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice"]),
+    module("RoostEngine", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform"]),
+    module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
+    module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU"]),
+    module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
+    module("RoostReplay", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostEngine", "RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
+    module("RoostBench", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
+    .executableTarget(
+      name: "roost",
+      dependencies: ["RoostPrimitives", "RoostLayout", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins", "RoostConsole"],
+      path: "Sources/roost", swiftSettings: swiftSettings),
+
+    tests("RoostPrimitivesTests", ["RoostPrimitives"]),
+  ]
+)

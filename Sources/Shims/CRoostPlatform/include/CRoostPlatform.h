@@ -1,0 +1,2 @@
+// What Glibc's Swift module lacks, and loops that need intrinsics. One header a theme; this one includes them all.
+#pragma once
