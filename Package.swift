@@ -63,5 +63,6 @@ let package = Package(
       path: "Sources/roost", swiftSettings: swiftSettings),
 
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
+    tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
   ]
 )
