@@ -37,7 +37,7 @@ public struct Program: Sendable {
     var command = root
     var path = root.name
     var rest = words[...]
-    if rest.first == "help" {
+    while rest.first == "help" {
       rest = rest.dropFirst()
       rest.append("--help")
     }

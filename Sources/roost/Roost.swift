@@ -8,7 +8,9 @@ struct Roost {
   static let version = "0.1.0"
 
   /// Every subcommand; one line each.
-  static let commands: [Command] = []
+  static let commands: [Command] = [
+    BenchCommand.command
+  ]
 
   static func main() {
     exit(program.run(Array(CommandLine.arguments.dropFirst())).rawValue)
