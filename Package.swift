@@ -51,18 +51,35 @@ let package = Package(
     module("RoostBlocks", ["RoostPrimitives"]),
     module("RoostPool", ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"]),
     module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice"]),
-    module("RoostEngine", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform"]),
+    module(
+      "RoostEngine",
+      [
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
+      ]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU"]),
     module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
-    module("RoostReplay", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostEngine", "RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
-    module("RoostBench", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
+    module(
+      "RoostReplay",
+      [
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostEngine", "RoostBuiltins", "RoostConsole",
+        "CRoostPlatform", "CZstd",
+      ]),
+    module(
+      "RoostBench",
+      [
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
+        "RoostBuiltins", "RoostConsole", "CRoostPlatform",
+      ]),
     .executableTarget(
       name: "roost",
-      dependencies: ["RoostPrimitives", "RoostLayout", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins", "RoostConsole"],
+      dependencies: [
+        "RoostPrimitives", "RoostLayout", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins", "RoostConsole",
+      ],
       path: "Sources/roost", swiftSettings: swiftSettings),
 
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
+    tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,47 @@
+# Two commands are all that a new user needs: `make demo` and `make test`. `make help` lists the rest.
+
+SCALE ?= full
+SOAK_ROUNDS ?= 10
+SOURCES := Package.swift Sources Tests
+SWIFT_TEST := swift test --disable-xctest
+
+.PHONY: help setup build demo test bench soak sanitize lint format clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: ## checks the toolchain and installs the Debian packages that are missing
+	@Tools/setup
+
+build: setup ## the measured build: release, cross-module optimisation
+	swift build -c release --product roost
+
+demo: build ## replays the built-in workload through real memory and checks every byte
+	.build/release/roost replay
+
+test: setup ## every test, debug
+	swift build --build-tests
+	$(SWIFT_TEST) --skip-build
+
+bench: build ## all benchmarks against the machine's own limits; SCALE=smoke takes seconds
+	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)
+
+soak: setup ## the tests SOAK_ROUNDS times in a row, for what shows only sometimes
+	swift build --build-tests
+	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
+
+# A race or a bad access may leave every line saying "passed": the exit status decides. Leak detection is off because
+# the runner itself leaks. Each sanitizer has its own build folder, so that the plain build stays.
+sanitize: setup ## the tests under the thread and the address sanitizer
+	$(SWIFT_TEST) --sanitize=thread --scratch-path .build/sanitize-thread
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT_TEST) --sanitize=address --scratch-path .build/sanitize-address
+
+lint: setup ## checks the format
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+format: setup ## makes the format right
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+clean: ## removes everything built
+	rm -rf .build

@@ -1,0 +1,44 @@
+/// Which module may import which: the map of docs/architecture.md as a table.
+///
+/// A new module needs a row here and one in Package.swift. An arrow that points up does not: change the code, or write a
+/// decision record first.
+enum ModuleMap {
+  /// What every module may import besides its row.
+  static let system: Set<String> = ["Glibc", "Synchronization"]
+
+  /// What tests may import besides our modules.
+  static let testing: Set<String> = system.union(["Foundation", "Testing"])
+
+  static let rows: [String: Set<String>] = [
+    "CCrypto": [], "CRoostPlatform": [], "CXXHash": [], "CZstd": [],
+    "RoostPrimitives": ["CCrypto", "CRoostPlatform"],
+    "RoostLayout": ["RoostPrimitives"],
+    "RoostDevice": ["RoostPrimitives"],
+    "RoostBlocks": ["RoostPrimitives"],
+    "RoostConsole": ["RoostPrimitives", "CRoostPlatform"],
+    "RoostPool": ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"],
+    "RoostTransfer": ["RoostPrimitives", "RoostLayout", "RoostDevice"],
+    "RoostEngine": [
+      "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
+    ],
+    "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
+    "RoostBuiltins": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU"],
+    "RoostReplay": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
+    "RoostBench": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
+    "roost": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostReplay", "RoostBench"]),
+  ]
+
+  private static let engineAndBelow: Set<String> = [
+    "RoostEngine", "RoostTransfer", "RoostPool", "RoostBlocks", "RoostDevice", "RoostLayout", "RoostPrimitives",
+  ]
+
+  /// Everything that `module` reaches over any number of arrows.
+  static func reach(of module: String) -> Set<String> {
+    var reached: Set<String> = []
+    var waiting = [module]
+    while let next = waiting.popLast() {
+      for name in rows[next] ?? [] where reached.insert(name).inserted { waiting.append(name) }
+    }
+    return reached
+  }
+}
