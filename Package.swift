@@ -81,5 +81,6 @@ let package = Package(
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
+    tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),
   ]
 )
