@@ -79,6 +79,7 @@ let package = Package(
       path: "Sources/roost", swiftSettings: swiftSettings),
 
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
+    tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
     tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),

@@ -1,2 +1,3 @@
 // What Glibc's Swift module lacks, and loops that need intrinsics. One header a theme; this one includes them all.
 #pragma once
+#include "prefetch.h"
