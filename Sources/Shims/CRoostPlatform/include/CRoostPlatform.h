@@ -1,3 +1,5 @@
 // What Glibc's Swift module lacks, and loops that need intrinsics. One header a theme; this one includes them all.
 #pragma once
+#include "copy.h"
+#include "futex.h"
 #include "prefetch.h"

@@ -1,0 +1,44 @@
+#include "futex.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+bool roost_futex_wait(const uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
+  if (nanoseconds == 0) return false;
+  struct timespec limit = {
+      .tv_sec = (time_t)(nanoseconds / 1000000000u), .tv_nsec = (long)(nanoseconds % 1000000000u)};
+  long result = syscall(
+      SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nanoseconds == UINT64_MAX ? NULL : &limit, NULL, 0);
+  return result == 0 || errno != ETIMEDOUT;
+}
+
+void roost_futex_wake(const uint32_t *word, int count) {
+  // Fails only for a bad address.
+  (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+void roost_cpu_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+void roost_thread_set_name(const char *name) {
+  char cut[16];
+  snprintf(cut, sizeof cut, "%s", name);
+  pthread_setname_np(pthread_self(), cut);
+}
+
+int roost_thread_block_signals(void) {
+  sigset_t all;
+  sigfillset(&all);
+  return pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
