@@ -80,6 +80,7 @@ let package = Package(
 
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),
+    tests("DeviceCPUTests", ["RoostPrimitives", "RoostDevice", "DeviceCPU", "RoostBuiltins", "CRoostPlatform"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
     tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),

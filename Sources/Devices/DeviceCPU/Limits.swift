@@ -1,0 +1,19 @@
+/// Bounds of the CPU device, with their arithmetic.
+enum Limits {
+  /// Operations that may wait in one stream. An operation is a batch of pieces or a mark, not a piece: at 1 MiB and
+  /// 50 us each this is three seconds of copying.
+  static let queuedOperationCountMax: UInt64 = 65_536
+
+  /// How long a submitting call waits for room in a full stream: far longer than any healthy batch takes.
+  static let submitSeconds = 10.0
+
+  /// How long an idle stream looks for work before it sleeps, and a waiter for completion. Waking a sleeper costs
+  /// about 4 us on a quiet machine and 50 us in a virtual one; spinning longer than a few of these buys nothing.
+  static let spinNanoseconds: UInt64 = 50_000
+
+  /// The size of a huge page on the processors in question (x86-64, and Arm with 4 KiB pages).
+  static let hugePageByteCount = 2 << 20
+
+  /// Streams per device; each costs a thread. Far above what queues need (two each).
+  static let streamCountMax = 1024
+}

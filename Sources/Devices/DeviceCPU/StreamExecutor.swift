@@ -1,0 +1,162 @@
+import CRoostPlatform
+import RoostDevice
+import RoostPrimitives
+import Synchronization
+
+/// The queue behind a stream and the thread that empties it.
+///
+/// Life cycle: 1. Made idle, without a thread. 2. The first operation starts the thread, which holds a reference.
+/// 3. The stream's end closes it: the thread finishes what is queued, ends, and drops the last reference.
+final class StreamExecutor: Sendable {
+  private struct Queue {
+    var waiting: [StreamOperation] = []
+    var submittedCount: UInt64 = 0
+    var isClosed = false
+    var failure: RoostError?
+    /// Copies up to this number are skipped: they were queued before a failure was forgotten.
+    var skippedCount: UInt64 = 0
+  }
+
+  private let queue = Mutex(Queue())
+  private let hasThread = Atomic(false)
+  private let threadStart = Mutex(())
+  private let completedCount = Atomic<UInt64>(0)
+  private let submission = Doorbell()
+  private let copyVariant: CInt
+  let spinNanoseconds: UInt64
+  /// Rings when an operation has ended; recordings wait on it.
+  let completion = Doorbell()
+
+  init(copyVariant: CInt, spinNanoseconds: UInt64) {
+    self.copyVariant = copyVariant
+    self.spinNanoseconds = spinNanoseconds
+  }
+
+  /// Adds an operation; waits for room if the queue is full.
+  func submit(_ operation: StreamOperation) throws(RoostError) {
+    if !hasThread.load(ordering: .acquiring) { try startThread() }
+    try waitForRoom()
+    queue.withLock { queue in
+      queue.waiting.append(operation)
+      queue.submittedCount += 1
+    }
+    submission.ring()
+  }
+
+  /// Lets the thread end once the queue is empty.
+  func close() {
+    queue.withLock { $0.isClosed = true }
+    submission.ring()
+  }
+
+  var status: StreamStatus {
+    let (failure, submitted) = queue.withLock { ($0.failure, $0.submittedCount) }
+    if let failure { return .failed(failure) }
+    return completedCount.load(ordering: .acquiring) >= submitted ? .idle : .busy
+  }
+
+  /// Waits for everything submitted before.
+  func wait(until deadline: Deadline) throws(RoostError) {
+    let wanted = queue.withLock { $0.submittedCount }
+    guard waitForCompletion(of: wanted, until: deadline) else {
+      throw RoostError(.timedOut, "the stream was still busy when the deadline passed")
+    }
+    if let failure = queue.withLock({ $0.failure }) { throw failure }
+  }
+
+  /// Forgets the failure. What was queued before this call stays skipped.
+  func reset() {
+    queue.withLock { queue in
+      guard queue.failure != nil else { return }
+      queue.failure = nil
+      queue.skippedCount = queue.submittedCount
+    }
+  }
+
+  private func waitForRoom() throws(RoostError) {
+    let submitted = queue.withLock { $0.submittedCount }
+    let room = Limits.queuedOperationCountMax
+    guard submitted >= room, completedCount.load(ordering: .acquiring) <= submitted - room else { return }
+    guard waitForCompletion(of: submitted - room + 1, until: .after(seconds: Limits.submitSeconds)) else {
+      throw RoostError(
+        .timedOut, "the stream took no operation for \(Int(Limits.submitSeconds)) s",
+        context: [("queued operations", "\(room)")])
+    }
+  }
+
+  private func waitForCompletion(of count: UInt64, until deadline: Deadline) -> Bool {
+    while true {
+      let rings = completion.ringCount
+      if completedCount.load(ordering: .acquiring) >= count { return true }
+      if !completion.wait(past: rings, spinNanoseconds: spinNanoseconds, until: deadline) {
+        return completedCount.load(ordering: .acquiring) >= count
+      }
+    }
+  }
+
+  private func startThread() throws(RoostError) {
+    try threadStart.withLock { _ throws(RoostError) in
+      guard !hasThread.load(ordering: .relaxed) else { return }
+      try HostThread.start("roost-cpu-copy") { self.run() }.detach()
+      hasThread.store(true, ordering: .releasing)
+    }
+  }
+
+  private func run() {
+    var batch: [StreamOperation] = []
+    while true {
+      let rings = submission.ringCount
+      let (isClosed, first) = queue.withLock { queue in
+        swap(&queue.waiting, &batch)
+        return (queue.isClosed, queue.submittedCount - UInt64(batch.count))
+      }
+      if batch.isEmpty {
+        if isClosed { return }
+        submission.wait(past: rings, spinNanoseconds: spinNanoseconds, until: .never)
+        continue
+      }
+      for (offset, operation) in batch.enumerated() {
+        execute(operation, number: first + UInt64(offset) + 1)
+        completedCount.wrappingAdd(1, ordering: .releasing)
+        completion.ring()
+      }
+      batch.removeAll(keepingCapacity: true)
+    }
+  }
+
+  private func execute(_ operation: StreamOperation, number: UInt64) {
+    switch operation {
+    case .record(let recording): recording.complete()
+    case .call(let action): action()
+    case .wait(let recording): _ = recording.wait(spinNanoseconds: spinNanoseconds, until: .never)
+    case .copyOne, .copyMany, .copyRows:
+      let isSkipped = queue.withLock { $0.failure != nil || number <= $0.skippedCount }
+      if !isSkipped, let failure = copy(operation) { queue.withLock { $0.failure = failure } }
+    }
+  }
+
+  private func copy(_ operation: StreamOperation) -> RoostError? {
+    switch operation {
+    case .copyOne(let piece): withUnsafePointer(to: piece) { copy(UnsafeBufferPointer(start: $0, count: 1)) }
+    case .copyMany(let array): copy(array.pieces)
+    case .copyRows(let rows): copy(rows)
+    case .record, .wait, .call: nil
+    }
+  }
+
+  private func copy(_ pieces: UnsafeBufferPointer<CopyPiece>) -> RoostError? {
+    if let error = CopyCheck.error(in: pieces) { return error }
+    guard let start = pieces.baseAddress else { return nil }
+    // The C structure has the same three words (CopyPiece's documentation promises them).
+    let raw = UnsafeRawPointer(start).assumingMemoryBound(to: roost_copy_piece.self)
+    roost_copy_pieces_variant(raw, pieces.count, copyVariant)
+    return nil
+  }
+
+  private func copy(_ rows: StridedCopy) -> RoostError? {
+    if let error = CopyCheck.error(in: rows) { return error }
+    roost_copy_rows(
+      rows.source, rows.target, rows.rowByteCount, rows.rowCount, rows.sourcePitch, rows.targetPitch)
+    return nil
+  }
+}

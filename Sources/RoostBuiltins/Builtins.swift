@@ -1,0 +1,15 @@
+import DeviceCPU
+import RoostDevice
+import RoostPrimitives
+
+/// The one list of what is built in.
+public enum Builtins {
+  /// A registry with the built-in devices, to which others may be added.
+  public static func devices() -> DeviceRegistry {
+    let registry = DeviceRegistry()
+    registry.register("cpu") { (index: Int) throws(RoostError) -> any Device in
+      try CPUDevice(CPUDeviceConfiguration(index: index))
+    }
+    return registry
+  }
+}
