@@ -9,7 +9,7 @@ SWIFT_TEST := swift test --disable-xctest
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+): .*## /\1\t/' | expand -t 12
 
 setup: ## checks the toolchain and installs the Debian packages that are missing
 	@Tools/setup
@@ -27,7 +27,8 @@ test: setup ## every test, debug
 bench: build ## all benchmarks against the machine's own limits; SCALE=smoke takes seconds
 	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)
 
-soak: setup ## the tests SOAK_ROUNDS times in a row, for what shows only sometimes
+soak: export ROOST_TEST_LARGE_TRACES = 1
+soak: setup ## the tests SOAK_ROUNDS times in a row, large traces included, for what shows only sometimes
 	swift build --build-tests
 	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
 
