@@ -84,5 +84,9 @@ let package = Package(
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
     tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),
+    tests("RoostPoolTests", ["RoostPrimitives", "RoostDevice", "RoostPool", "CRoostPlatform", "PoolProbe"]),
+    .executableTarget(
+      name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool"], path: "Tests/PoolProbe",
+      swiftSettings: swiftSettings),
   ]
 )

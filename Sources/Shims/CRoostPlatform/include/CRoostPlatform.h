@@ -3,3 +3,7 @@
 #include "copy.h"
 #include "futex.h"
 #include "prefetch.h"
+#include "process.h"
+#include "shared_memory.h"
+#include "slot_table.h"
+#include "unix_socket.h"

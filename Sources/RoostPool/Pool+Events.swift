@@ -1,0 +1,25 @@
+import RoostPrimitives
+
+/// Attached processes, as the owner hears of them and speaks to them. Thread-safe.
+extension Pool {
+  /// The longest message, in bytes, either way.
+  public static let messageByteCountMax = Limits.messageByteCountMax
+
+  /// The most attachments at a time.
+  public static let attachmentCountMax = Limits.attachmentCountMax
+
+  /// Takes all events that have come; does not wait.
+  public func events() -> [PoolEvent] { socket?.takeEvents(until: nil) ?? [] }
+
+  /// Takes all events; waits for one until the deadline, or until the pool is closed.
+  public func events(until deadline: Deadline) -> [PoolEvent] { socket?.takeEvents(until: deadline) ?? [] }
+
+  /// Sends bytes to an attachment, which gets them after everything that it was told before. Does not wait.
+  ///
+  /// - Throws: `stale` if the attachment is gone, `busy` if it has not taken the last 256, `invalidInput` if there are
+  ///   more than `messageByteCountMax` bytes, `unsupported` if the pool accepts no attachments.
+  public func send(_ bytes: UnsafeRawBufferPointer, to attachment: AttachmentID) throws(RoostError) {
+    guard let socket else { throw RoostError(.unsupported, "the pool '\(configuration.name)' accepts no attachments") }
+    try socket.send(bytes, to: attachment)
+  }
+}
