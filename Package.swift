@@ -50,7 +50,7 @@ let package = Package(
     module("RoostDevice", ["RoostPrimitives"]),
     module("RoostBlocks", ["RoostPrimitives"]),
     module("RoostPool", ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"]),
-    module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice"]),
+    module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice", "CRoostPlatform"]),
     module(
       "RoostEngine",
       [
@@ -81,6 +81,7 @@ let package = Package(
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),
     tests("DeviceCPUTests", ["RoostPrimitives", "RoostDevice", "DeviceCPU", "RoostBuiltins", "CRoostPlatform"]),
+    tests("RoostTransferTests", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostTransfer", "DeviceCPU"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
     tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),

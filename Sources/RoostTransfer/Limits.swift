@@ -1,0 +1,31 @@
+/// Bounds of the transfer, with their arithmetic.
+enum Limits {
+  /// Contiguous runs in one page. A page of 80 layers whose layouts disagree down to single heads has 20,480; at 24
+  /// bytes a run this limit is a table of 24 MiB.
+  static let pieceCountMax = 1 << 20
+
+  /// Pieces handed to a stream in one call: 96 KiB, so that writing them (some 5 us) stays in the second-level cache and
+  /// the first copy starts soon.
+  static let batchPieceCount = 4096
+
+  /// Jobs that the device holds at a time in one direction. More buys nothing, since a stream is ordered, and what the
+  /// device holds cannot be cancelled.
+  static let runningJobCountMax = 32
+
+  /// Bytes that the device holds at a time in one direction, unless a single job is larger: about 10 ms at 25 GB/s,
+  /// the time between two polls of an inference engine.
+  static let runningBytesMax = 256 << 20
+
+  /// Jobs of one queue that have not been polled for yet.
+  static let jobCountMax = 1 << 16
+
+  /// One of the two staging buffers of a direction: large enough that a copy (0.3 ms at 25 GB/s) hides the cost of
+  /// starting it, small enough to stay in a last-level cache between the two copies.
+  static let stagingByteCount = 8 << 20
+
+  /// How often the driver of a lane looks whether it is asked to end, while it waits for the device.
+  static let driverPatienceSeconds = 0.1
+
+  /// How long a waiter spins before it sleeps; see the CPU device's limit of the same name.
+  static let spinNanoseconds: UInt64 = 50_000
+}
