@@ -1,5 +1,7 @@
 /// The one list of benchmarks, in the order in which `roost bench` runs them.
 public enum Benches {
   /// All of them.
-  public static let all: [Bench] = []
+  public static let all: [Bench] = [
+    LayoutBench.bench
+  ]
 }

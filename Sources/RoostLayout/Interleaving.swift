@@ -1,15 +1,18 @@
 extension CopyPart {
   /// Whether each loop's target stride is at least as long as everything inside it: then the runs come in ascending
   /// order and none share a byte.
-  var isNested: Bool {
+  var isNested: Bool { nestedSpan > 0 }
+
+  /// Bytes from the first to just past the last one that is written, 0 if the loops do not nest.
+  fileprivate var nestedSpan: Int {
     var span = run
     var index = loops.count - 1
     while index >= 0 {
-      guard loops[index].targetStride >= span else { return false }
+      guard loops[index].targetStride >= span else { return 0 }
       span &+= (loops[index].count &- 1) &* loops[index].targetStride
       index -= 1
     }
-    return true
+    return span
   }
 
   /// The loops whose every step must become a stream of its own, so that what remains of each stream is nested.
@@ -52,14 +55,14 @@ extension CopyPlan {
   /// Whether every part is nested and the parts' targets lie one after another, in any order: the common case, in
   /// which the target cannot alias itself and ascending order needs no merging within parts.
   var hasDisjointParts: Bool {
-    for part in parts where !part.isNested { return false }
-    if parts.count == 1 { return true }
     var end = Int.min
     var ascending = true
-    for part in parts {
-      let range = part.targetRange
-      if range.lowerBound < end { ascending = false }
-      end = range.upperBound
+    for index in parts.indices {
+      let span = parts[index].nestedSpan
+      guard span > 0 else { return false }
+      let start = parts[index].targetOffset
+      if start < end { ascending = false }
+      end = start &+ span
     }
     if ascending { return true }
     let ranges = parts.map(\.targetRange).sorted { $0.lowerBound < $1.lowerBound }

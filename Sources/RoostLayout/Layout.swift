@@ -14,7 +14,14 @@ public struct Layout: Hashable, Sendable {
     guard !planes.isEmpty, planes.count <= Limits.planeCountMax else {
       throw .limitPassed("planes", count: planes.count, limit: planes.isEmpty ? 1 : Limits.planeCountMax)
     }
-    for plane in planes { try plane.validate() }
+    var byteCount = 0
+    for plane in planes {
+      try plane.validate()
+      byteCount += plane.byteCount
+      guard byteCount <= Limits.byteOffsetMax else {
+        throw .limitPassed("bytes in all planes", count: byteCount, limit: Limits.byteOffsetMax)
+      }
+    }
     self.planes = planes
     self.isOpaque = isOpaque
   }

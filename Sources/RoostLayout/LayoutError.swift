@@ -109,4 +109,9 @@ extension LayoutError: CustomStringConvertible {
 
   /// The same as the error that other modules speak: code `invalidInput`, this description as the message.
   public var roostError: RoostError { RoostError(.invalidInput, description) }
+
+  /// What `body` returns; its error becomes the `RoostError` that other modules speak.
+  public static func translated<Value>(_ body: () throws(LayoutError) -> Value) throws(RoostError) -> Value {
+    do throws(LayoutError) { return try body() } catch { throw error.roostError }
+  }
 }

@@ -7,11 +7,11 @@ struct PlanBuilder {
   private var parts: [CopyPart] = []
   private var loops = LoopList()
   private var refinement = Refinement()
-  private var series: PartSeries?
+  private var series = PartSeries()
 
   /// The plan of all planes that were added.
   mutating func finish() -> CopyPlan {
-    closeSeries()
+    series.close(into: &parts)
     return CopyPlan(parts: parts)
   }
 
@@ -48,16 +48,8 @@ struct PlanBuilder {
 
   /// Adds the copy of planes with the same axes as the ones added last, at other offsets; false if that was a cut.
   mutating func addRepeated(_ source: Plane, to target: Plane) -> Bool {
-    guard refinement.cuts.isEmpty, var current = series else { return false }
-    if current.extend(sourceOffset: source.offsetBytes, targetOffset: target.offsetBytes) {
-      series = current
-    } else {
-      let first = current.part
-      closeSeries()
-      series = PartSeries(
-        part: CopyPart(
-          sourceOffset: source.offsetBytes, targetOffset: target.offsetBytes, loops: first.loops, run: first.run))
-    }
+    guard refinement.cuts.isEmpty else { return false }
+    series.extend(sourceOffset: source.offsetBytes, targetOffset: target.offsetBytes, into: &parts)
     return true
   }
 
@@ -91,61 +83,18 @@ struct PlanBuilder {
 
   /// Adds the part that `loops` and `run` describe, to the series before it if it continues that.
   private mutating func append(sourceOffset: Int, targetOffset: Int, run: Int) {
-    if var current = series, current.part.run == run, loops.equals(current.part.loops),
-      current.extend(sourceOffset: sourceOffset, targetOffset: targetOffset)
-    {
-      series = current
-      return
-    }
-    closeSeries()
-    series = PartSeries(
-      part: CopyPart(sourceOffset: sourceOffset, targetOffset: targetOffset, loops: loops.array, run: run))
-  }
-
-  /// Writes out the series before: one part, with one more loop if it repeats.
-  private mutating func closeSeries() {
-    guard let closed = series else { return }
-    series = nil
-    guard closed.count > 1 else { return parts.append(closed.part) }
-    var loops = LoopList()
-    for loop in closed.part.loops { loops.append(loop) }
-    loops.append(
-      CopyLoop(count: closed.count, sourceStride: closed.sourceStride, targetStride: closed.targetStride))
-    let run = loops.coalesce(run: closed.part.run)
-    parts.append(
-      CopyPart(
-        sourceOffset: closed.part.sourceOffset, targetOffset: closed.part.targetOffset, loops: loops.array, run: run))
-  }
-}
-
-/// A part and how often it repeats at a constant distance.
-private struct PartSeries {
-  let part: CopyPart
-  var count = 1
-  var sourceStride = 0
-  var targetStride = 0
-
-  init(part: CopyPart) { self.part = part }
-
-  /// Takes the part that differs from this one in its offsets only, if it is where the next one is due. The first
-  /// repetition sets the distance; steps back are not taken, so that strides stay positive.
-  mutating func extend(sourceOffset: Int, targetOffset: Int) -> Bool {
-    let sourceDistance = sourceOffset - part.sourceOffset
-    let targetDistance = targetOffset - part.targetOffset
-    if count == 1 {
-      guard sourceDistance >= 0, targetDistance > 0 else { return false }
-      (sourceStride, targetStride) = (sourceDistance, targetDistance)
+    if series.count > 0, series.run == run, loops.equals(series.loops) {
+      series.extend(sourceOffset: sourceOffset, targetOffset: targetOffset, into: &parts)
     } else {
-      guard sourceDistance == count * sourceStride, targetDistance == count * targetStride else { return false }
+      series.close(into: &parts)
+      series = PartSeries(sourceOffset: sourceOffset, targetOffset: targetOffset, loops: loops.array, run: run)
     }
-    count += 1
-    return true
   }
 }
 
 extension Plane {
   /// Whether no axis before `index` has the same name.
-  func isFirstFactor(_ index: Int) -> Bool {
+  fileprivate func isFirstFactor(_ index: Int) -> Bool {
     for earlier in 0..<index where axes[earlier].name == axes[index].name { return false }
     return true
   }
