@@ -84,7 +84,7 @@ let package = Package(
     tests("RoostTransferTests", ["RoostPrimitives", "RoostLayout", "RoostDevice", "RoostTransfer", "DeviceCPU"]),
     tests("RoostConsoleTests", ["RoostPrimitives", "RoostConsole"]),
     tests("TidyTests", []),
-    tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives"]),
+    tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives", "roost"]),
     tests("RoostPoolTests", ["RoostPrimitives", "RoostDevice", "RoostPool", "CRoostPlatform", "PoolProbe"]),
     .executableTarget(
       name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool"], path: "Tests/PoolProbe",
