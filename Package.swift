@@ -86,6 +86,16 @@ let package = Package(
     tests("TidyTests", []),
     tests("RoostLayoutTests", ["RoostLayout", "RoostPrimitives", "roost"]),
     tests("RoostPoolTests", ["RoostPrimitives", "RoostDevice", "RoostPool", "CRoostPlatform", "PoolProbe"]),
+    tests(
+      "RoostEngineTests",
+      [
+        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "DeviceCPU",
+        "EngineProbe",
+      ]),
+    .executableTarget(
+      name: "EngineProbe",
+      dependencies: ["RoostPrimitives", "RoostBlocks", "RoostPool", "RoostEngine", "DeviceCPU"],
+      path: "Tests/EngineProbe", swiftSettings: swiftSettings),
     .executableTarget(
       name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool"], path: "Tests/PoolProbe",
       swiftSettings: swiftSettings),

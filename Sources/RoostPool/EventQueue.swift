@@ -39,6 +39,16 @@ final class EventQueue: Sendable {
     }
   }
 
+  /// Waits until there is something to take, or the deadline has passed, or the queue is closed.
+  func wait(until deadline: Deadline) {
+    while true {
+      let count = doorbell.ringCount
+      let isDone = content.withLock { $0.isClosed || !$0.events.isEmpty }
+      if isDone || deadline.hasPassed() { return }
+      doorbell.wait(past: count, spinNanoseconds: Limits.eventSpinNanoseconds, until: deadline)
+    }
+  }
+
   /// Wakes all who wait; nobody waits from now on.
   func close() {
     content.withLock { $0.isClosed = true }

@@ -73,4 +73,7 @@ enum Limits {
   static let sweepCountMax = 1024
   /// The longest name of a pool.
   static let nameLengthMax = 64
+  /// How long a thread that waits for an event spins before it sleeps: the time in which a worker on another core
+  /// answers, some 10 us, would double if each side had to be woken.
+  static let eventSpinNanoseconds: UInt64 = 20_000
 }

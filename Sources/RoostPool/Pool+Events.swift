@@ -14,6 +14,10 @@ extension Pool {
   /// Takes all events; waits for one until the deadline, or until the pool is closed.
   public func events(until deadline: Deadline) -> [PoolEvent] { socket?.takeEvents(until: deadline) ?? [] }
 
+  /// Waits until there is an event to take, until the deadline, or until the pool is closed. Takes nothing, so several
+  /// threads may wait.
+  public func waitForEvent(until deadline: Deadline) { socket?.events.wait(until: deadline) }
+
   /// Sends bytes to an attachment, which gets them after everything that it was told before. Does not wait.
   ///
   /// - Throws: `stale` if the attachment is gone, `busy` if it has not taken the last 256, `invalidInput` if there are

@@ -1,0 +1,167 @@
+import RoostBlocks
+import RoostDevice
+import RoostPool
+import RoostPrimitives
+import RoostTransfer
+import Synchronization
+
+/// A data plane in this process: copies between its device and the pool's slots as this process has them mapped.
+///
+/// Made with an engine it fences by itself; made with an attachment it works for a control plane elsewhere, which
+/// fences (`Worker` connects the two). Before a block is copied the slot's row is read: a slot that was given to
+/// another block meanwhile is left alone and reported in `failedBlocks`.
+public final class LocalDataPlane: DataPlane {
+  /// The device.
+  public let device: any Device
+  private let view: any SlotView
+  private let engine: Engine?
+  private let templates: [PageTemplate]
+  private let queue: TransferQueue
+  private let jobs = Mutex<[TransferTicket: Running]>([:])
+  /// Results that a caller of `poll` had no room for.
+  private let ended = Mutex<[JobResult]>([])
+
+  private struct Running {
+    var lease: LeaseID?
+    var failedBlocks: [Int]
+    var blockCount: Int
+  }
+
+  /// A data plane in the engine's own process.
+  ///
+  /// - Parameters:
+  ///   - templates: how a page of each group is copied, in the order of the groups.
+  /// - Throws: `unsupported` for an engine without a pool, or what the device refuses.
+  public convenience init(engine: Engine, device: any Device, templates: [PageTemplate]) throws(RoostError) {
+    guard let pool = engine.pool else {
+      throw RoostError(.unsupported, "an engine without a pool has nothing to copy from or to")
+    }
+    try self.init(view: pool, engine: engine, device: device, templates: templates)
+  }
+
+  /// A data plane in a process that attached the pool.
+  public convenience init(
+    attachment: PoolAttachment, device: any Device, templates: [PageTemplate]
+  ) throws(RoostError) {
+    try self.init(view: attachment, engine: nil, device: device, templates: templates)
+  }
+
+  private init(
+    view: any SlotView, engine: Engine?, device: any Device, templates: [PageTemplate]
+  ) throws(RoostError) {
+    self.view = view
+    self.engine = engine
+    self.device = device
+    self.templates = templates
+    queue = try TransferQueue(device: device)
+  }
+
+  /// See `DataPlane`; nothing is waited for.
+  public func submit(_ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>) throws(RoostError) -> JobID {
+    try submit(job, blocks, after: nil)
+  }
+
+  /// The same, with the event that the copies must wait for: for a store, of the computation that wrote the pages; for
+  /// a load, of the last reader of the device pages that it overwrites.
+  public func submit(
+    _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>, after fence: (any DeviceEvent)?
+  ) throws(RoostError) -> JobID {
+    guard templates.indices.contains(job.group) else {
+      throw RoostError(.invalidInput, "there is no group \(job.group); the model has \(templates.count)")
+    }
+    if let engine, let lease = job.lease, !engine.copiesBegin(lease, attachment: Limits.localAttachment) {
+      throw RoostError(.stale, "the lease is over", context: [("lease", "\(lease.rawValue)")])
+    }
+    do throws(RoostError) {
+      return try start(job, blocks, fence)
+    } catch {
+      if let engine, let lease = job.lease { engine.copiesEnd(lease, attachment: Limits.localAttachment) }
+      throw error
+    }
+  }
+
+  private func start(
+    _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>, _ fence: (any DeviceEvent)?
+  ) throws(RoostError) -> JobID {
+    let template = templates[job.group]
+    let direction: TransferDirection = job.verb == .store ? .store : .load
+    let transfer = TransferJob(direction, template: template, fence: fence)
+    var failed: [Int] = []
+    let ticket: TransferTicket = try withUnsafeTemporaryAllocation(of: PageCopy.self, capacity: blocks.count) {
+      pages throws(RoostError) in
+      var count = 0
+      for (index, block) in blocks.enumerated() {
+        guard isCurrent(block, job.verb, slotByteCount: template.slotByteCount) else {
+          failed.append(index)
+          continue
+        }
+        let address = UInt(bitPattern: view.memory.address(of: block.slot))
+        pages.initializeElement(at: count, to: PageCopy(block: block.block, slotAddress: address))
+        count += 1
+      }
+      return try jobs.withLock { jobs throws(RoostError) in
+        // Under the lock, so that nobody polls the ticket before it is known here.
+        let ticket = try queue.submit(transfer, UnsafeBufferPointer(rebasing: pages[..<count]))
+        jobs[ticket] = Running(lease: job.lease, failedBlocks: failed, blockCount: blocks.count)
+        return ticket
+      }
+    }
+    return JobID(rawValue: ticket.rawValue)
+  }
+
+  /// Whether the slot still belongs to the block that the job means.
+  private func isCurrent(_ block: BlockCopy, _ verb: CopyVerb, slotByteCount: Int) -> Bool {
+    guard view.memory.isKnown(block.slot), view.memory.bytes(of: block.slot).count == slotByteCount,
+      let row = view.row(of: block.slot), row.generation == block.generation
+    else { return false }
+    return verb == .load ? row.state == .ready || row.state == .sealed : row.state == .filling
+  }
+
+  /// See `DataPlane`.
+  public func poll(countMax: Int) -> [JobResult] {
+    var results: [TransferResult] = []
+    queue.poll(into: &results)
+    return ended.withLock { ended in
+      ended.append(contentsOf: results.compactMap { finish($0) })
+      let taken = Array(ended.prefix(countMax))
+      ended.removeFirst(taken.count)
+      return taken
+    }
+  }
+
+  /// See `DataPlane`.
+  public func wait(for job: JobID, until deadline: Deadline) throws(RoostError) -> JobResult {
+    let ticket = TransferTicket(rawValue: job.rawValue)
+    if let result = takeEnded(job) { return result }
+    let result = try queue.wait(for: ticket, until: deadline)
+    guard let finished = finish(result) else {
+      throw RoostError(.notFound, "the job's result was taken before, or there is no such job")
+    }
+    return finished
+  }
+
+  /// See `DataPlane`.
+  public func cancel(_ job: JobID) { queue.cancel(TransferTicket(rawValue: job.rawValue)) }
+
+  private func takeEnded(_ job: JobID) -> JobResult? {
+    ended.withLock { ended in
+      ended.firstIndex { $0.job == job }.map { ended.remove(at: $0) }
+    }
+  }
+
+  /// Turns the queue's result into the job's and lets the fence fall.
+  private func finish(_ result: TransferResult) -> JobResult? {
+    guard let running = jobs.withLock({ $0.removeValue(forKey: result.ticket) }) else { return nil }
+    if let engine, let lease = running.lease { engine.copiesEnd(lease, attachment: Limits.localAttachment) }
+    var job = JobResult(
+      job: JobID(rawValue: result.ticket.rawValue), lease: running.lease, outcome: .done,
+      failedBlocks: running.failedBlocks, byteCount: result.byteCount, seconds: result.seconds)
+    switch result.outcome {
+    case .done: break
+    case .cancelled: job.outcome = .cancelled
+    case .failed(let error): job.outcome = .failed(error)
+    }
+    if !result.isDone { job.failedBlocks = Array(0..<running.blockCount) }
+    return job
+  }
+}

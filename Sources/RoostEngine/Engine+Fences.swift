@@ -1,0 +1,39 @@
+import RoostBlocks
+import RoostPrimitives
+
+/// Fences: the engine hears of every job's start and end, and lets no slot be reused under a running copy.
+extension Engine {
+  /// A job starts copying under a lease in an attachment.
+  ///
+  /// - Returns: whether it may; false for a lease that is over or given up.
+  func copiesBegin(_ lease: LeaseID, attachment: Int) -> Bool {
+    state.withLock { state in
+      guard state.table.isLive(lease) else { return false }
+      guard state.fences.begin(lease, attachment) else { return true }
+      if state.table.copiesBegan(lease, attachment: attachment) != .stale { return true }
+      _ = state.fences.end(lease, attachment)
+      return false
+    }
+  }
+
+  /// A job has ended, however.
+  func copiesEnd(_ lease: LeaseID, attachment: Int) {
+    state.withLock { state in
+      guard state.fences.end(lease, attachment) else { return }
+      settle(lease, state.table.copiesEnded(lease, attachment: attachment), &state)
+    }
+    afterPublishing()
+  }
+
+  /// An attachment's process is gone, and its copies with it.
+  func attachmentGone(_ attachment: Int) {
+    state.withLock { state in
+      state.fences.remove(attachment: attachment)
+      let concerned = state.table.attachmentGone(attachment)
+      state.counters.attachmentsGone += 1
+      writeRows(&state)
+      Log.write(.info, "worker \(attachment) is gone; \(concerned) leases had copies in it")
+    }
+    afterPublishing()
+  }
+}

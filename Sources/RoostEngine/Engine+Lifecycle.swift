@@ -1,0 +1,112 @@
+import Glibc
+import RoostBlocks
+import RoostPrimitives
+
+/// A lease that lives, for reports.
+public struct Leak: Sendable, Hashable, CustomStringConvertible {
+  /// What the block table knows of it.
+  public var lease: LeaseReport
+
+  /// One line: kind, request, owner, age, slots, and whether copies run.
+  public var description: String {
+    let seconds = Double(lease.age) / 1e9
+    let age = "\(Int(seconds)).\(Int(seconds * 10) % 10) s"
+    let copies = lease.copying == 0 ? "" : ", copies running"
+    return "\(lease.kind) lease of request \(lease.origin.request.rawValue), owner \(lease.origin.owner), "
+      + "\(lease.slotCount) slots, \(age) old\(copies)"
+  }
+}
+
+extension Engine {
+  /// The leases that are at least `seconds` old: what a request that ended without a word has left behind.
+  public func leases(olderThanSeconds seconds: Double = 0) -> [Leak] {
+    let now = configuration.clock.nanoseconds
+    return state.withLock { state in
+      let age = UInt64(max(0, seconds) * 1e9)
+      let count = state.table.leases(olderThan: age, at: now, into: UnsafeMutableBufferPointer(start: nil, count: 0))
+      return [LeaseReport](unsafeUninitializedCapacity: count) { buffer, filled in
+        filled = min(count, state.table.leases(olderThan: age, at: now, into: buffer))
+      }.map(Leak.init(lease:))
+    }
+  }
+
+  /// Gives up every lease of a request. Slots under running copies follow when the copies have ended or their process
+  /// is gone.
+  ///
+  /// - Returns: how many leases there were.
+  @discardableResult public func reclaim(_ request: RequestID) -> Int {
+    state.withLock { state in
+      let count = state.table.reclaim(request)
+      writeRows(&state)
+      return count
+    }
+  }
+
+  /// Forgets every block of an identity: none is found from now on, and the bytes of those that no lease holds are
+  /// overwritten with zeroes before this returns; slots under a lease are let go when it ends.
+  ///
+  /// - Returns: how many pages were forgotten.
+  @discardableResult public func forget(_ identity: IdentityID) -> Int {
+    state.withLock { state in
+      let count = state.table.forget(identity)
+      writeRows(&state, .erasing)
+      return count
+    }
+  }
+
+  /// Empties the cache: waits for the leases to end, then forgets everything. While it waits nothing begins.
+  ///
+  /// - Throws: `timedOut` if leases live at the deadline (the message lists them); nothing is forgotten then.
+  public func reset(until deadline: Deadline) throws(RoostError) {
+    state.withLock { $0.isDraining = true }
+    defer { state.withLock { if !$0.isClosed { $0.isDraining = false } } }
+    let leaks = drain(until: deadline)
+    guard leaks.isEmpty else { throw Engine.busy("reset", leaks) }
+    try state.withLock { state throws(RoostError) in
+      try state.table.reset()
+      state.seals.reset()
+      state.unchecked.removeAll()
+      writeRows(&state)
+    }
+  }
+
+  /// Waits for the leases to end, reports those that do not, and closes the pool. Pages of a kept pool are sealed
+  /// first. The engine cannot be used any more.
+  ///
+  /// - Returns: the leases that lived at the deadline: leaks.
+  @discardableResult public func close(until deadline: Deadline) -> [Leak] {
+    state.withLock { $0.isDraining = true }
+    let leaks = drain(until: deadline)
+    for leak in leaks { Log.write(.warning, "closed with a live lease: \(leak)") }
+    if sealsBehind { while !deadline.hasPassed(), sealBatch() {} }
+    let isFirst = state.withLock { state in
+      defer { state.isClosed = true }
+      return !state.isClosed
+    }
+    if isFirst {
+      stopThreads()
+      pool?.close()
+    }
+    return leaks
+  }
+
+  func stopThreads() {
+    sealer.withLock { $0.take() }?.stop()
+  }
+
+  private func drain(until deadline: Deadline) -> [Leak] {
+    while true {
+      poll()
+      let leaks = leases().filter { $0.lease.origin.request != Engine.sealingRequest }
+      if leaks.isEmpty || deadline.hasPassed() { return leaks }
+      usleep(Limits.drainPollMicroseconds)
+    }
+  }
+
+  private static func busy(_ verb: String, _ leaks: [Leak]) -> RoostError {
+    let list = leaks.prefix(3).map(\.description).joined(separator: "; ")
+    return RoostError(
+      .timedOut, "the cache cannot \(verb) while \(leaks.count) leases live: \(list)",
+      context: [("leases", "\(leaks.count)")])
+  }
+}

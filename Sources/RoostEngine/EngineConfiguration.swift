@@ -1,0 +1,83 @@
+import RoostBlocks
+import RoostPool
+import RoostPrimitives
+
+/// What an engine shall be.
+public struct EngineConfiguration: Sendable {
+  /// Where pages are kept.
+  public enum Memory: Sendable {
+    /// Nowhere: the control plane alone, over this many slots of every size class. For dry runs and tests.
+    case none(slotCount: Int)
+    /// In a pool. Its `slotByteCounts` are filled in from the groups.
+    case pool(PoolConfiguration)
+  }
+
+  /// When the bytes of a page are checked against their seal.
+  public enum Verification: Sendable, CaseIterable {
+    /// Only a page that an earlier process left behind, once, before its first load.
+    case adopted
+    /// Every page before every load; sealed before it is published. Costs one reading of the page each time.
+    case host
+  }
+
+  /// The model's groups, in the order of `Key.group`.
+  public var groups: [Group]
+  /// Where pages are kept.
+  public var memory: Memory
+  /// The eviction policy.
+  public var policy: PolicyFactory
+  /// The most slots of a size class that are used, nil: whatever the memory gives.
+  public var slotCountMax: Int?
+  /// When bytes are checked.
+  public var verification = Verification.adopted
+  /// When to evict in the background, nil: only when a store needs room.
+  public var watermark: Watermark?
+  /// Where time comes from.
+  public var clock: any Clock = MonotonicClock()
+
+  /// One group of layers.
+  public struct Group: Sendable, Hashable {
+    /// The bytes of a page.
+    public var pageByteCount: Int
+    /// Which of a request's blocks it needs.
+    public var kind: GroupKind
+    /// The tokens of one block.
+    public var tokensPerBlock: Int
+
+    /// Describes a group.
+    public init(pageByteCount: Int, kind: GroupKind = .full, tokensPerBlock: Int) {
+      self.pageByteCount = pageByteCount
+      self.kind = kind
+      self.tokensPerBlock = tokensPerBlock
+    }
+  }
+
+  /// Asks for an engine.
+  public init(groups: [Group], memory: Memory, policy: PolicyFactory = LeastRecentlyUsed.factory) {
+    self.groups = groups
+    self.memory = memory
+    self.policy = policy
+  }
+
+  func validate() throws(RoostError) {
+    guard !groups.isEmpty, groups.count <= Limits.groupCountMax else {
+      throw RoostError(.invalidInput, "a model has 1 to \(Limits.groupCountMax) groups, not \(groups.count)")
+    }
+    for (number, group) in groups.enumerated() where group.pageByteCount <= 0 {
+      throw RoostError(.invalidInput, "the pages of group \(number) need a size, not \(group.pageByteCount) bytes")
+    }
+    for (number, group) in groups.enumerated() where group.tokensPerBlock <= 0 {
+      throw RoostError(.invalidInput, "the blocks of group \(number) need tokens, not \(group.tokensPerBlock)")
+    }
+    if let slotCountMax, slotCountMax <= 0 {
+      throw RoostError(.invalidInput, "an engine needs at least one slot, not \(slotCountMax)")
+    }
+  }
+
+  /// The different page sizes, in the order of the groups: the pool's slot size classes.
+  var slotByteCounts: [Int] {
+    var sizes: [Int] = []
+    for group in groups where !sizes.contains(group.pageByteCount) { sizes.append(group.pageByteCount) }
+    return sizes
+  }
+}

@@ -1,0 +1,49 @@
+import RoostBlocks
+import RoostPool
+import RoostPrimitives
+
+/// What the engine's lock protects.
+struct EngineState: ~Copyable {
+  var table: BlockTable
+  var identities = IdentityTable()
+  var fences = FenceLedger()
+  var seals = SealLedger()
+  /// Set while the engine drains: nothing begins any more.
+  var isDraining = false
+  var isClosed = false
+  /// By slot size class: whether the pool will never give more.
+  var isExhausted: [Bool]
+  /// Adopted pages whose bytes nobody has checked in this process.
+  var unchecked: Set<SlotNumber> = []
+  var counters = Counters()
+
+  struct Counters {
+    var sealed = 0
+    var checked = 0
+    var corrupt = 0
+    var failedBlocks = 0
+    var attachmentsGone = 0
+  }
+
+  init(table: consuming BlockTable, slotClassCount: Int) {
+    self.table = table
+    isExhausted = Array(repeating: false, count: slotClassCount)
+  }
+
+  /// Takes slots from the pool until `wanted` are free or it has no more. `limit`: of the class, in all.
+  mutating func grow(_ slotClass: SlotClass, wanted: Int, limit: Int, from pool: Pool) {
+    let number = Int(slotClass.rawValue)
+    while !isExhausted[number], table.slotCount(slotClass, in: .free) < wanted {
+      let room = limit - table.capacity(slotClass)
+      guard room > 0 else {
+        isExhausted[number] = true
+        return
+      }
+      switch pool.cut(number) {
+      case .slots(let range): table.addSlots(range.prefix(room), slotClass)
+      case .notYet: return
+      case .exhausted: isExhausted[number] = true
+      }
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/// Every bound of this module, with its reason.
+enum Limits {
+  /// Characters of an error that a worker reports; a line on a terminal is shorter.
+  static let reportMessageByteCountMax = 1024
+  /// Groups of a model: real ones have at most a handful; a key has 16 bits for the number.
+  static let groupCountMax = 64
+  /// The attachment number of data planes in the engine's own process; the pool numbers others from 0 up.
+  static let localAttachment = 63
+  /// Jobs in flight in one data plane. A step of a serving engine starts one or two a request; 4,096 is beyond any
+  /// batch, and keeps a caller who never polls from growing without bound.
+  static let jobsInFlightMax = 4096
+  /// Pages sealed in one go by the thread that seals behind: 64 pages of 2 MiB are 10 ms.
+  static let sealBatchMax = 64
+  /// Changes of rows written in one go, on the stack of the verb.
+  static let rowBatchMax = 256
+  /// How long a worker sleeps when it has nothing to do and nobody sends: an upper bound for noticing its owner's end.
+  static let workerIdleSeconds = 0.2
+  /// Blocks in one message to a worker: 12 bytes each, in the pool's 64 KiB for a message.
+  static let jobPartBlockCountMax = 5000
+  /// How long a waiting thread sleeps before it looks again, when another thread may have taken its event.
+  static let eventWaitSeconds = 0.001
+  /// How long a worker with jobs in flight waits for the next message before it looks whether they have ended.
+  static let workerBusySeconds = 0.00002
+  /// How long a worker tries to hand in a report before it gives up: an owner that reads nothing for so long hangs.
+  static let reportSeconds = 30.0
+  /// How often a drain looks whether the leases have ended.
+  static let drainPollMicroseconds: UInt32 = 200
+}

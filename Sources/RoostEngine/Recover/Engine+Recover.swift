@@ -1,0 +1,54 @@
+import RoostBlocks
+import RoostPool
+import RoostPrimitives
+
+extension Engine {
+  /// Takes in what a kept pool's former owner left: identities, slots, sealed pages. Every page is checked against its
+  /// seal before its first load, not here, so that a large pool is usable at once.
+  func recover() throws(RoostError) {
+    guard let pool, let adoption = pool.adoption else { return }
+    let limit = slotLimit
+    state.withLock { state in
+      for digest in adoption.identities { _ = state.identities.intern(digest) }
+      var pages = pagesBySlotRange(adoption)
+      for (number, range) in adoption.ranges.enumerated() {
+        let slotClass = SlotClass(rawValue: UInt8(range.slotClass))
+        let room = limit - state.table.capacity(slotClass)
+        let slots = range.slots.prefix(max(0, room))
+        guard !slots.isEmpty else { continue }
+        pages[number].removeAll { !slots.contains($0.slot.rawValue) }
+        _ = pages[number].withUnsafeBufferPointer { state.table.addSlots(slots, slotClass, adopting: $0) }
+        for page in pages[number] { state.unchecked.insert(page.slot) }
+      }
+      writeRows(&state, .adopting)
+    }
+  }
+
+  /// The adopted pages of each range, but for those of groups that this engine does not have.
+  private func pagesBySlotRange(_ adoption: Adoption) -> [[AdoptedSlot]] {
+    var pages = [[AdoptedSlot]](repeating: [], count: adoption.ranges.count)
+    let order = adoption.ranges.indices.sorted {
+      adoption.ranges[$0].slots.lowerBound < adoption.ranges[$1].slots.lowerBound
+    }
+    for row in adoption.rows {
+      guard Int(row.key.group) < configuration.groups.count else { continue }
+      let above = order.partitioningIndex { adoption.ranges[$0].slots.lowerBound > row.slot.rawValue }
+      guard above > 0, adoption.ranges[order[above - 1]].slots.contains(row.slot.rawValue) else { continue }
+      pages[order[above - 1]].append(AdoptedSlot(key: row.key, slot: row.slot, generation: row.generation))
+    }
+    return pages
+  }
+}
+
+extension Array {
+  /// The first index for which `isBeyond` holds, where it holds for all after it.
+  fileprivate func partitioningIndex(_ isBeyond: (Element) -> Bool) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if isBeyond(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

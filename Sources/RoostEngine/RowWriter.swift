@@ -1,0 +1,47 @@
+import RoostBlocks
+import RoostPool
+import RoostPrimitives
+
+/// How rows are written.
+enum RowManner {
+  case plain
+  /// Overwrite the bytes of slots that became free.
+  case erasing
+  /// Leave the rows of pages as the former owner wrote them: they have seals.
+  case adopting
+}
+
+extension Engine {
+  /// Brings the pool's slot table up to date with what a verb changed. Under the lock, so that rows change in the
+  /// order of the verbs; no more than a cache line or two a block.
+  ///
+  /// - Parameter manner: what else to do, or to leave.
+  func writeRows(_ state: inout EngineState, _ manner: RowManner = .plain) {
+    guard let pool else { return }
+    withUnsafeTemporaryAllocation(of: SlotChange.self, capacity: Limits.rowBatchMax) { changes in
+      var count = 0
+      repeat {
+        count = state.table.drainChanges(into: changes)
+        for change in changes.prefix(count) {
+          write(change, pool, manner)
+          if change.key == nil { state.unchecked.remove(change.slot) }
+        }
+      } while count == changes.count
+    }
+  }
+
+  private func write(_ change: SlotChange, _ pool: Pool, _ manner: RowManner) {
+    guard let key = change.key else {
+      pool.clear(change.slot)
+      if manner == .erasing, change.state == .free {
+        pool.memory.bytes(of: change.slot).initializeMemory(as: UInt8.self, repeating: 0)
+      }
+      return
+    }
+    if manner == .adopting, change.state == .ready { return }
+    let state: RowState = change.state == .writing ? .filling : .ready
+    let byteCount = UInt32(configuration.groups[Int(key.group)].pageByteCount)
+    pool.write(
+      SlotRow(slot: change.slot, generation: change.generation, state: state, key: key, byteCount: byteCount))
+  }
+}

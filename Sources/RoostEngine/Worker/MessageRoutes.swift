@@ -1,0 +1,64 @@
+import RoostPool
+import RoostPrimitives
+
+/// What the application hears of its workers.
+public enum WorkerEvent: Sendable, Hashable {
+  /// A process attached the pool; `Engine.connect` makes a data plane of it.
+  case joined(AttachmentID, pid: Int32)
+  /// It left or died; its jobs have failed, its leases are back.
+  case gone(AttachmentID)
+}
+
+/// Which remote data plane hears of which attachment, and what the application has not taken yet.
+struct MessageRoutes {
+  struct Route {
+    weak var plane: RemoteDataPlane?
+  }
+
+  var routes: [AttachmentID: Route] = [:]
+  var events: [WorkerEvent] = []
+  var attachments: Set<AttachmentID> = []
+}
+
+extension Engine {
+  /// Takes what happened to workers since the last call: fences of those that are gone fall, results reach their data
+  /// planes. Does not block. To be called regularly where workers attach; `wait` of a remote data plane calls it too.
+  @discardableResult public func poll() -> [WorkerEvent] {
+    guard let pool else { return [] }
+    return routes.withLock { routes in
+      for event in pool.events() { handle(event, &routes) }
+      let events = routes.events
+      routes.events.removeAll()
+      return events
+    }
+  }
+
+  /// Results and news for others stay for the next `poll`.
+  func pump() {
+    guard let pool else { return }
+    routes.withLock { routes in
+      for event in pool.events() { handle(event, &routes) }
+    }
+  }
+
+  /// A data plane that runs in an attached process.
+  public func connect(_ attachment: AttachmentID) -> RemoteDataPlane {
+    let plane = RemoteDataPlane(engine: self, attachment: attachment)
+    routes.withLock { $0.routes[attachment] = MessageRoutes.Route(plane: plane) }
+    return plane
+  }
+
+  private func handle(_ event: PoolEvent, _ routes: inout MessageRoutes) {
+    switch event {
+    case .joined(let attachment, let pid):
+      routes.attachments.insert(attachment)
+      routes.events.append(.joined(attachment, pid: pid))
+    case .message(let attachment, let bytes): routes.routes[attachment]?.plane?.receive(bytes)
+    case .gone(let attachment):
+      attachmentGone(Int(attachment.index))
+      routes.attachments.remove(attachment)
+      routes.routes.removeValue(forKey: attachment)?.plane?.lose()
+      routes.events.append(.gone(attachment))
+    }
+  }
+}
