@@ -97,7 +97,7 @@ let package = Package(
       dependencies: ["RoostPrimitives", "RoostBlocks", "RoostPool", "RoostEngine", "DeviceCPU"],
       path: "Tests/EngineProbe", swiftSettings: swiftSettings),
     .executableTarget(
-      name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool"], path: "Tests/PoolProbe",
+      name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool", "CRoostPlatform"], path: "Tests/PoolProbe",
       swiftSettings: swiftSettings),
   ]
 )

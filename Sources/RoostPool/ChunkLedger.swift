@@ -75,7 +75,7 @@ struct ChunkLedger: Sendable {
     let fitting = uncut.firstIndex { plan.slotCount(of: slotClass, in: $0.byteCount) > 0 }
     guard let index = fitting else { return isSettled ? .exhausted : .notYet }
     let count = plan.slotCount(of: slotClass, in: uncut[index].byteCount)
-    // Numbers run out only where chunks of a former owner came back smaller than its cuts.
+    // Numbers run out where rounding made room for more slots than were asked for.
     guard let slots = takeNumbers(count) else { return .exhausted }
     let chunk = uncut.remove(at: index).chunk
     return .cut(Piece(chunk: chunk, slotClass: slotClass, slots: slots))
@@ -87,7 +87,8 @@ struct ChunkLedger: Sendable {
       gaps[index] = slots.upperBound..<gaps[index].upperBound
       return slots
     }
-    guard Int(nextSlot) + count <= plan.slotCountMax else { return nil }
+    let count = min(count, plan.slotCountMax - Int(nextSlot))
+    guard count > 0 else { return nil }
     let slots = nextSlot..<nextSlot + UInt32(count)
     nextSlot = slots.upperBound
     return slots

@@ -36,6 +36,8 @@ struct ChunkPlan: Hashable, Sendable {
   var chunkStrideBytes: Int
   /// What every chunk's address is a multiple of.
   var alignmentBytes = Limits.hugePageBytes
+  /// The most slots that come out: all of them with one size, if every chunk is cut for the smallest with several.
+  var slotCountMax: Int
 
   /// Divides a valid configuration's capacity. No file may be larger than `fileBytesMax`.
   ///
@@ -68,17 +70,20 @@ struct ChunkPlan: Hashable, Sendable {
     }
     if sizes.count == 1 {
       let slotCount = capacity / largest
-      let slotsPerChunk = target / largest
-      chunkBytes = (slotsPerChunk * largest).roundedUp(to: granule)
+      chunkBytes = (target / largest * largest).roundedUp(to: granule)
+      let slotsPerChunk = chunkBytes / largest
       chunkCount = (slotCount - 1) / slotsPerChunk + 1
       lastChunkBytes = ((slotCount - (chunkCount - 1) * slotsPerChunk) * largest).roundedUp(to: granule)
+      slotCountMax = slotCount
     } else {
       chunkBytes = target
       chunkCount = (capacity - 1) / target + 1
       lastChunkBytes = (capacity - (chunkCount - 1) * target).roundedUp(to: granule)
+      slotCountMax = .max
     }
     alignmentBytes = max(Limits.hugePageBytes, granule)
     chunkStrideBytes = chunkBytes.roundedUp(to: alignmentBytes)
+    slotCountMax = min(slotCountMax, slotsThatFit)
     limit(chunkCount: Limits.chunkCountMax)
     guard slotCountMax <= Limits.slotCountMax else {
       throw RoostError(
@@ -88,12 +93,14 @@ struct ChunkPlan: Hashable, Sendable {
   }
 
   /// Restores a plan as a table says it was.
-  init(sizes: [SlotSize], chunkBytes: Int, lastChunkBytes: Int, chunkCount: Int, chunkStrideBytes: Int) {
+  init(sizes: [SlotSize], chunkBytes: Int, lastChunkBytes: Int, chunkCount: Int, slotCountMax: Int? = nil) {
     self.sizes = sizes
     self.chunkBytes = chunkBytes
     self.lastChunkBytes = lastChunkBytes
     self.chunkCount = chunkCount
-    self.chunkStrideBytes = chunkStrideBytes
+    chunkStrideBytes = chunkBytes.roundedUp(to: alignmentBytes)
+    self.slotCountMax = .max
+    self.slotCountMax = min(slotCountMax ?? .max, slotsThatFit)
   }
 
   /// Leaves out the chunks from `chunkCount` on.
@@ -101,6 +108,7 @@ struct ChunkPlan: Hashable, Sendable {
     guard limit < chunkCount else { return }
     chunkCount = limit
     lastChunkBytes = chunkBytes
+    slotCountMax = min(slotCountMax, slotsThatFit)
   }
 
   /// The bytes of a chunk, all of it usable.
@@ -121,8 +129,7 @@ struct ChunkPlan: Hashable, Sendable {
   /// Slots of a class that a chunk of `bytes` holds.
   func slotCount(of slotClass: Int, in bytes: Int) -> Int { bytes / sizes[slotClass].strideBytes }
 
-  /// The most slots that may come out, if every chunk is cut for the smallest.
-  var slotCountMax: Int {
+  private var slotsThatFit: Int {
     (chunkCount - 1) * (chunkBytes / smallestStrideBytes) + lastChunkBytes / smallestStrideBytes
   }
 }

@@ -62,41 +62,47 @@ final class Committer: Sendable {
   }
 
   private func commit(_ chunk: Int) -> Outcome {
-    var byteCount = site.memory.plan.byteCount(of: chunk)
     do throws(RoostError) {
-      let file = try site.store.make(chunk: chunk, byteCount: byteCount)
-      try site.memory.map(chunk: chunk, file: file, byteCount: byteCount, hugePages: site.usesHugePages)
-      if !site.numaNodes.isEmpty {
-        let node = site.numaNodes[chunk % site.numaNodes.count]
-        _ = roost_memory_prefer_node(site.memory.address(ofChunk: chunk), byteCount, CInt(node))
-      }
-      let (allocated, shortage) = allocate(chunk, file, byteCount)
-      if isStopped.load(ordering: .acquiring) { return .stopped }
-      if allocated < byteCount, site.store.usesReservedPages {
-        site.store.fallBackToSmallPages(shortage ?? "")
-        site.memory.unmap(chunk: chunk)
-        return commit(chunk)
-      }
-      if allocated < byteCount {
-        site.memory.unmap(chunk: chunk)
-        byteCount = try shorten(chunk, file, to: allocated)
-        guard byteCount > 0 else { return .short(shortage ?? "") }
-      }
-      if let reason = try allocateRows() {
-        site.memory.unmap(chunk: chunk)
-        site.store.remove(chunk: chunk)
-        return .short(reason)
-      }
-      site.store.seal(file)
-      site.table.setCommitted(chunk: chunk, byteCount: byteCount)
-      site.memory.publish(chunk: chunk, byteCount: byteCount, isPopulated: true)
-      site.publish(chunk, byteCount, file)
-      return shortage.map { .short($0) } ?? .committed
+      // Rows first: a chunk that takes the last byte must not be in vain.
+      if let reason = try allocateRows() { return .short(reason) }
+      let outcome = try commitMemory(chunk)
+      if case .stopped = outcome { discard(chunk) }
+      return outcome
     } catch {
-      site.memory.unmap(chunk: chunk)
-      site.store.remove(chunk: chunk)
-      return .short("\(error)")
+      discard(chunk)
+      guard site.store.usesReservedPages else { return .short("\(error)") }
+      site.store.fallBackToSmallPages("\(error)")
+      return commit(chunk)
     }
+  }
+
+  private func discard(_ chunk: Int) {
+    site.memory.unmap(chunk: chunk)
+    site.store.remove(chunk: chunk)
+  }
+
+  private func commitMemory(_ chunk: Int) throws(RoostError) -> Outcome {
+    var byteCount = site.memory.plan.byteCount(of: chunk)
+    let file = try site.store.make(chunk: chunk, byteCount: byteCount)
+    try site.memory.map(chunk: chunk, file: file, byteCount: byteCount, hugePages: site.usesHugePages)
+    if !site.numaNodes.isEmpty {
+      let node = site.numaNodes[chunk % site.numaNodes.count]
+      // A machine without the node, or a container that may not say: any memory is better than none.
+      _ = roost_memory_prefer_node(site.memory.address(ofChunk: chunk), byteCount, CInt(node))
+    }
+    let (allocated, shortage) = allocate(chunk, file, byteCount)
+    if isStopped.load(ordering: .acquiring) { return .stopped }
+    if allocated < byteCount {
+      // Reserved pages come whole chunks at a time, or are replaced by others.
+      if site.store.usesReservedPages { throw RoostError(.outOfResources, shortage ?? "") }
+      byteCount = try shorten(chunk, file, to: allocated)
+      guard byteCount > 0 else { return .short(shortage ?? "") }
+    }
+    site.store.seal(file)
+    site.table.setCommitted(chunk: chunk, byteCount: byteCount)
+    site.memory.publish(chunk: chunk, byteCount: byteCount, isPopulated: true)
+    site.publish(chunk, byteCount, file)
+    return shortage.map { .short($0) } ?? .committed
   }
 
   /// Allocates rows for every slot that the chunks so far and one more may be cut into. Returns a reason if there is
@@ -128,13 +134,15 @@ final class Committer: Sendable {
       }
       _ = roost_memory_populate(place + done, step, 1)
       done += step
-      if step < wanted { return (done, room.reason) }
+      // Asked again, so that the figures in it are those of now.
+      if step < wanted { return (done, limits.room(for: file).reason) }
     }
     return (done, nil)
   }
 
   /// Makes a chunk of what could be allocated: shortens the file and maps it anew. Less than a slot is given back.
   private func shorten(_ chunk: Int, _ file: Descriptor, to allocated: Int) throws(RoostError) -> Int {
+    site.memory.unmap(chunk: chunk)
     guard allocated >= site.memory.plan.smallestStrideBytes else {
       site.store.remove(chunk: chunk)
       return 0

@@ -17,15 +17,27 @@ final class OwnerLock: Sendable {
   private static let held = Mutex<Set<FileNumber>>([])
   private static let fileName = "lock"
 
-  private let file: Descriptor
+  private let file: Mutex<Descriptor?>
   private let number: FileNumber
 
   private init(_ file: Descriptor, _ number: FileNumber) {
-    self.file = file
+    self.file = Mutex(file)
     self.number = number
   }
 
-  deinit { _ = OwnerLock.held.withLock { $0.remove(number) } }
+  deinit { release() }
+
+  /// Lets go of the lock; again does nothing.
+  func release() {
+    OwnerLock.held.withLock { held in
+      // The file is closed, which drops the lock, before the number is free: both under the same lock as `take`.
+      let wasHeld = file.withLock { file in
+        defer { file = nil }
+        return file != nil
+      }
+      if wasHeld { held.remove(number) }
+    }
+  }
 
   /// What became of an attempt.
   enum Outcome {

@@ -26,14 +26,14 @@ final class OwnerSocket: Sendable {
 
   let events = EventQueue()
   let offer: Offer
-  private let listener: Descriptor
+  private let listener: Mutex<Descriptor?>
   private let wake: Descriptor
   private let state = Mutex(State())
   private let isStopped = Atomic<Bool>(false)
   private let thread = Mutex<HostThread?>(nil)
 
   init(listener: Descriptor, offer: Offer) throws(RoostError) {
-    self.listener = listener
+    self.listener = Mutex(listener)
     self.offer = offer
     let number = roost_wake_descriptor()
     wake = Descriptor(try Descriptor.check(number, "eventfd", "cannot make a descriptor for the pool's thread"))
@@ -59,6 +59,8 @@ final class OwnerSocket: Sendable {
       }
       state.connections.removeAll()
     }
+    // Only now may another owner take the name.
+    listener.withLock { $0 = nil }
     events.close()
   }
 
@@ -78,17 +80,11 @@ final class OwnerSocket: Sendable {
     if isWaiting { wakeThread() }
   }
 
-  /// Sends bytes of the application to one attachment.
+  /// Sends a packet of the application to one attachment.
   ///
-  /// - Throws: `invalidInput` for too many bytes, `stale` if the attachment is gone, `busy` if it does not keep up.
-  func send(_ bytes: UnsafeRawBufferPointer, to id: AttachmentID) throws(RoostError) {
-    guard bytes.count <= Limits.messageByteCountMax else {
-      throw RoostError(
-        .invalidInput, "a message has at most \(Limits.messageByteCountMax) bytes, not \(bytes.count); split it")
-    }
-    var writer = Wire.Writer(.application, capacity: bytes.count)
-    writer.append(bytes)
-    let item = Connection.Outgoing(packet: writer.bytes, files: [], isApplication: true)
+  /// - Throws: `stale` if the attachment is gone, `busy` if it does not keep up.
+  func send(packet: [UInt8], to id: AttachmentID) throws(RoostError) {
+    let item = Connection.Outgoing(packet: packet, files: [], isApplication: true)
     let isWaiting = try state.withLock { state throws(RoostError) -> Bool in
       guard let index = state.connections.firstIndex(where: { $0.phase == .attached(id) }) else {
         throw RoostError(.stale, "\(id) is gone")
@@ -150,7 +146,7 @@ final class OwnerSocket: Sendable {
     let accepts = greeting < Limits.handshakeCountMax && state.acceptsAfter.hasPassed()
     var list = [
       pollfd(fd: wake.number, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: accepts ? listener.number : -1, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: accepts ? listenerNumber : -1, events: Int16(POLLIN), revents: 0),
     ]
     let isFull = events.isFull
     for connection in state.connections {
@@ -228,8 +224,10 @@ final class OwnerSocket: Sendable {
     return true
   }
 
+  private var listenerNumber: CInt { listener.withLock { $0?.number ?? -1 } }
+
   private func accept(_ state: inout State) {
-    let number = roost_socket_accept(listener.number)
+    let number = roost_socket_accept(listenerNumber)
     guard number >= 0 else {
       // Out of descriptors, most likely: without a pause this would be a busy loop.
       if number != -EAGAIN { state.acceptsAfter = .after(seconds: 0.1) }

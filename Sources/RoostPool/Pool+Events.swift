@@ -23,7 +23,16 @@ extension Pool {
   /// - Throws: `stale` if the attachment is gone, `busy` if it has not taken the last 256, `invalidInput` if there are
   ///   more than `messageByteCountMax` bytes, `unsupported` if the pool accepts no attachments.
   public func send(_ bytes: UnsafeRawBufferPointer, to attachment: AttachmentID) throws(RoostError) {
+    try send(packet: Wire.application(bytes), to: attachment)
+  }
+
+  /// Sends an array of bytes to an attachment: as above.
+  public func send(_ bytes: [UInt8], to attachment: AttachmentID) throws(RoostError) {
+    try send(packet: Wire.application(bytes), to: attachment)
+  }
+
+  private func send(packet: [UInt8], to attachment: AttachmentID) throws(RoostError) {
     guard let socket else { throw RoostError(.unsupported, "the pool '\(configuration.name)' accepts no attachments") }
-    try socket.send(bytes, to: attachment)
+    try socket.send(packet: packet, to: attachment)
   }
 }

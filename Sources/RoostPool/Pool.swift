@@ -89,6 +89,7 @@ public final class Pool: Sendable {
     committer.stop()
     socket?.stop()
     if !configuration.isKept { directory?.removeAll() }
+    directory?.release()
   }
 
   // MARK: Memory

@@ -110,13 +110,13 @@ public final class PoolAttachment: Sendable {
   ///   `Pool.messageByteCountMax` bytes, `stale` after `close`.
   public func send(_ bytes: UnsafeRawBufferPointer, until deadline: Deadline) throws(RoostError) {
     try checkOpen()
-    guard bytes.count <= Limits.messageByteCountMax else {
-      throw RoostError(
-        .invalidInput, "a message has at most \(Limits.messageByteCountMax) bytes, not \(bytes.count); split it")
-    }
-    var writer = Wire.Writer(.application, capacity: bytes.count)
-    writer.append(bytes)
-    try OwnerLink(socket: socket).send(writer.bytes, until: deadline)
+    try OwnerLink(socket: socket).send(Wire.application(bytes), until: deadline)
+  }
+
+  /// Sends an array of bytes to the owner: as above.
+  public func send(_ bytes: [UInt8], until deadline: Deadline) throws(RoostError) {
+    try checkOpen()
+    try OwnerLink(socket: socket).send(Wire.application(bytes), until: deadline)
   }
 
   /// The owner's next message; nil if none came until the deadline. One thread at a time.

@@ -77,6 +77,10 @@ public struct PoolConfiguration: Sendable {
       throw RoostError(
         .invalidInput, "two slot size classes have the same size", context: [("sizes", "\(slotByteCounts)")])
     }
+    if case .reserved(let bytes) = hugePages, bytes < Limits.pageBytes || bytes.nonzeroBitCount != 1 || bytes > 1 << 34
+    {
+      throw RoostError(.invalidInput, "huge pages have a power of two of bytes, such as 2MiB, not \(bytes)")
+    }
     if case .directory(let path, _) = backing, path.isEmpty || path.utf8.contains(0) {
       throw RoostError(.invalidInput, "the pool's directory needs a path")
     }

@@ -6,7 +6,7 @@ import RoostPrimitives
 /// `chunk-NNNN`. Files have mode 0600, the directory 0700.
 final class PoolDirectory: Sendable {
   static let suffix = ".roost"
-  private static let fixedNames = ["socket", "members", "table"]
+  private static let contentNames = ["socket", "table"]
 
   let path: String
   let descriptor: Descriptor
@@ -64,9 +64,8 @@ final class PoolDirectory: Sendable {
   /// `members` locked as long as it lives. Waits a moment, since workers leave when their owner has gone.
   ///
   /// - Throws: `busy` if they stay.
-  func waitForFormerMembers() throws(RoostError) {
+  func waitForFormerMembers(until deadline: Deadline) throws(RoostError) {
     let file = try members()
-    let deadline = Deadline.after(seconds: Limits.adoptionWaitSeconds)
     while true {
       let result = roost_file_lock(file.number, 1)
       if result == 0 { return }
@@ -82,9 +81,9 @@ final class PoolDirectory: Sendable {
   /// A fresh opening of the member file.
   func members() throws(RoostError) -> Descriptor { try Descriptor(in: descriptor, "members", O_RDWR | O_CREAT) }
 
-  /// Removes everything but the lock: the pool starts empty.
+  /// Removes everything but the locks: the pool starts empty.
   func removeContents() {
-    for name in PoolDirectory.fixedNames { _ = unlinkat(descriptor.number, name, 0) }
+    for name in PoolDirectory.contentNames { _ = unlinkat(descriptor.number, name, 0) }
     for name in PoolDirectory.entries(of: descriptor) where name.hasPrefix("chunk-") {
       _ = unlinkat(descriptor.number, name, 0)
     }
@@ -93,9 +92,13 @@ final class PoolDirectory: Sendable {
   /// Removes the pool's directory. The lock file goes last, so that a half-removed pool is still locked.
   func removeAll() {
     removeContents()
+    _ = unlinkat(descriptor.number, "members", 0)
     _ = unlinkat(descriptor.number, "lock", 0)
     _ = rmdir(path)
   }
+
+  /// Lets the next owner in.
+  func release() { lock.release() }
 
   /// The names in a directory, at most `Limits.sweepCountMax`; none if it cannot be read.
   private static func entries(of directory: Descriptor) -> [String] {

@@ -28,7 +28,7 @@ struct PoolOpening {
       if !swept.isEmpty { Log.write(.info, "removed pools of dead owners: \(swept.joined(separator: ", "))") }
       directory = try PoolDirectory.open(name: configuration.name, in: path)
     }
-    try directory?.waitForFormerMembers()
+    try directory?.waitForFormerMembers(until: .after(seconds: Limits.adoptionWaitSeconds))
     store = ChunkStore(
       name: configuration.name, directory: directory?.descriptor, hugePages: configuration.hugePages)
     let whole = try ChunkPlan(configuration)

@@ -180,7 +180,7 @@ final class SlotTable: Sendable {
     guard entry.state == UInt32(ROOST_CHUNK_CUT), entry.check == check(entry, chunk: chunk),
       entry.slot_class < UInt32(plan.sizes.count), let bytes = Int(exactly: entry.byte_count), bytes > 0,
       bytes <= plan.byteCount(of: chunk), entry.slot_count > 0,
-      Int(entry.slot_count) == plan.slotCount(of: Int(entry.slot_class), in: bytes),
+      Int(entry.slot_count) <= plan.slotCount(of: Int(entry.slot_class), in: bytes),
       Int(entry.first_slot) + Int(entry.slot_count) <= plan.slotCountMax
     else { return nil }
     let slots = entry.first_slot..<entry.first_slot + entry.slot_count

@@ -127,12 +127,16 @@ enum TableHeader {
     guard chunkCount >= 1, chunkCount <= Limits.chunkCountMax, let chunk = Int(exactly: header.chunk_bytes),
       let stride = Int(exactly: header.chunk_stride_bytes), let last = Int(exactly: header.last_chunk_bytes),
       chunk > 0, last > 0, last <= chunk, chunk <= stride, stride <= 2 * Limits.capacityBytesMax,
-      chunk % Limits.pageBytes == 0, last % Limits.pageBytes == 0, stride % Limits.hugePageBytes == 0
+      chunk % Limits.pageBytes == 0, last % Limits.pageBytes == 0
     else { throw damaged }
-    let plan = ChunkPlan(
-      sizes: sizes, chunkBytes: chunk, lastChunkBytes: last, chunkCount: chunkCount, chunkStrideBytes: stride)
+    var plan = ChunkPlan(
+      sizes: sizes, chunkBytes: chunk, lastChunkBytes: last, chunkCount: chunkCount,
+      slotCountMax: Int(header.slot_count_max))
+    // Anonymous pools on reserved huge pages have larger strides than the rule gives.
+    guard stride % Limits.hugePageBytes == 0, stride - chunk < 1 << 34 else { throw damaged }
+    plan.chunkStrideBytes = stride
     guard plan.byteCount <= 2 * Limits.capacityBytesMax, plan.slotCountMax >= 1,
-      plan.slotCountMax <= Limits.slotCountMax
+      plan.slotCountMax <= Limits.slotCountMax, plan.slotCountMax == Int(header.slot_count_max)
     else { throw damaged }
     return plan
   }

@@ -30,6 +30,27 @@ enum Wire {
   static let packetByteCountMax = Limits.messageByteCountMax + headerBytes
   static let headerBytes = 8
 
+  /// A packet with bytes of the application.
+  ///
+  /// - Throws: `invalidInput` if there are too many.
+  static func application(_ bytes: UnsafeRawBufferPointer) throws(RoostError) -> [UInt8] {
+    guard bytes.count <= Limits.messageByteCountMax else {
+      throw RoostError(
+        .invalidInput, "a message has at most \(Limits.messageByteCountMax) bytes, not \(bytes.count); split it")
+    }
+    var writer = Writer(.application, capacity: bytes.count)
+    writer.append(bytes)
+    return writer.bytes
+  }
+
+  /// The same from an array, whose own `withUnsafeBytes` forgets the type of what is thrown.
+  static func application(_ bytes: [UInt8]) throws(RoostError) -> [UInt8] {
+    let packet = bytes.withUnsafeBytes { bytes in
+      Result { () throws(RoostError) in try application(bytes) }
+    }
+    return try packet.get()
+  }
+
   /// A packet under construction.
   struct Writer {
     private(set) var bytes: [UInt8] = []

@@ -46,14 +46,14 @@ import Testing
     let id = try Self.joined(pool)
     for length in [0, 1, 4000, Pool.messageByteCountMax] {
       let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 * 7) }
-      try bytes.withUnsafeBytes { try pool.send($0, to: id) }
+      try pool.send(bytes, to: id)
       #expect(try worker.receive(until: Scratch.deadline) == bytes)
       try bytes.withUnsafeBytes { try worker.send($0, until: Scratch.deadline) }
       #expect(try Self.event(pool) { $0 } == .message(id, bytes))
     }
     let long = [UInt8](repeating: 0, count: Pool.messageByteCountMax + 1)
-    #expect(throws: RoostError.self) { try long.withUnsafeBytes { try pool.send($0, to: id) } }
-    #expect(throws: RoostError.self) { try long.withUnsafeBytes { try worker.send($0, until: Scratch.deadline) } }
+    #expect(throws: RoostError.self) { try pool.send(long, to: id) }
+    #expect(throws: RoostError.self) { try worker.send(long, until: Scratch.deadline) }
     #expect(try worker.receive(until: .after(seconds: 0.01)) == nil)
   }
 
@@ -89,5 +89,150 @@ import Testing
     #expect(worker.row(of: slot) == row && pool.row(of: slot) == row)
     pool.clear(slot)
     #expect(worker.row(of: slot) == nil)
+  }
+}
+
+/// Workers in processes of their own.
+@Suite struct WorkerTests {
+  @Test func aKilledWorkerIsReportedGoneAfterItsMessages() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 4 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    _ = try Scratch.cutAll(pool)
+    for _ in 0..<5 {
+      let child = try Child("work", ["address": pool.address.description])
+      try #require(child.line() == "attached")
+      let (id, pid) = try AttachmentTests.event(pool) {
+        if case .joined(let id, let pid) = $0 { (id, pid) } else { nil }
+      }
+      #expect(pid == child.pid)
+      for number in UInt8(0)..<20 { try pool.send([UInt8(ascii: "e"), number], to: id) }
+      try pool.send([UInt8(ascii: "w")], to: id)
+      #expect(child.line() == "writing")
+      #expect(!pool.events().contains(.gone(id)))
+      child.kill()
+      _ = try AttachmentTests.event(pool) { $0 == .gone(id) ? 0 : nil }
+      let error = #expect(throws: RoostError.self) { try pool.send([1], to: id) }
+      #expect(error?.code == .stale)
+    }
+  }
+
+  @Test func messagesComeInOrderAndBeforeTheEnd() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    let child = try Child("work", ["address": pool.address.description])
+    let id = try AttachmentTests.joined(pool)
+    for number in UInt8(0)..<100 { try pool.send([UInt8(ascii: "e"), number], to: id) }
+    try pool.send([UInt8(ascii: "x")], to: id)
+    #expect(child.line() == "attached")
+    #expect(child.wait() == 0)
+    var events: [PoolEvent] = []
+    _ = try AttachmentTests.event(pool) { event in
+      events.append(event)
+      return event == .gone(id) ? 0 : nil
+    }
+    #expect(events == (0..<100).map { .message(id, [UInt8(ascii: "e"), $0]) } + [.gone(id)])
+  }
+
+  @Test func aWorkerThatDetachesIsGoneWhileItsProcessLives() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    let child = try Child("work", ["address": pool.address.description])
+    let id = try AttachmentTests.joined(pool)
+    try pool.send([UInt8(ascii: "d")], to: id)
+    _ = try AttachmentTests.event(pool) { $0 == .gone(id) ? 0 : nil }
+    #expect(child.line() == "attached")
+    #expect(child.line() == "detached")
+    child.kill()
+    #expect(pool.events(until: .after(seconds: 0.05)).isEmpty)
+  }
+
+  @Test func aConnectionThatEndsWithoutGoodbyeIsNotGoneWhileTheProcessMayCopy() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    var socket: Descriptor? = try HostilePeerTests.connect(pool.address)
+    _ = HostilePeerTests.send(try #require(socket), try HostilePeerTests.hello().packet)
+    let id = try AttachmentTests.joined(pool)
+    socket = nil
+    #expect(pool.events(until: .after(seconds: 0.1)).isEmpty)
+    let error = #expect(throws: RoostError.self) { try pool.send([1], to: id) }
+    #expect(error?.code == .stale)
+  }
+
+  @Test func aWorkerThatTakesNothingIsReportedBusyAndGetsAllLater() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    let worker = try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    let id = try AttachmentTests.joined(pool)
+    var sent = 0
+    let error = #expect(throws: RoostError.self) {
+      while sent < 10_000 {
+        try pool.send([UInt8](repeating: UInt8(truncatingIfNeeded: sent), count: 10_000), to: id)
+        sent += 1
+      }
+    }
+    #expect(error?.code == .busy && sent > Limits.outgoingCountMax)
+    for number in 0..<sent {
+      let message = try #require(try worker.receive(until: Scratch.deadline))
+      #expect(message.count == 10_000 && message.last == UInt8(truncatingIfNeeded: number))
+    }
+  }
+
+  @Test func anOwnerThatTakesNoEventsMakesSendersWaitAndLosesNothing() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    let worker = try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    var sent = 0
+    let error = #expect(throws: RoostError.self) {
+      while sent < 100_000 {
+        try worker.send([UInt8(truncatingIfNeeded: sent)], until: .after(seconds: 0.05))
+        sent += 1
+      }
+    }
+    #expect(error?.code == .timedOut && sent >= Limits.incomingCountMax - 1)
+    var next = 0
+    while next < sent {
+      for case .message(_, let bytes) in pool.events(until: Scratch.deadline) {
+        #expect(bytes == [UInt8(truncatingIfNeeded: next)])
+        next += 1
+      }
+    }
+  }
+
+  @Test func takesSixtyFourAttachmentsAndAgainWhenOneIsGone() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    var workers = try (0..<Pool.attachmentCountMax).map { _ in
+      try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    }
+    #expect(workers.reduce(0) { $0 | $1.id.bit } == UInt64.max)
+    let error = #expect(throws: RoostError.self) {
+      try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    }
+    #expect(error?.code == .busy)
+    let old = workers.remove(at: 17).id
+    _ = try AttachmentTests.event(pool) { $0 == .gone(old) ? 0 : nil }
+    let next = try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    #expect(next.id.index == old.index && next.id != old)
+    #expect(throws: RoostError.self) { try pool.send([1], to: old) }
+  }
+
+  @Test func aClosedPoolIsLostToItsWorkers() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    let worker = try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
+    pool.close()
+    let error = #expect(throws: RoostError.self) { try worker.receive(until: Scratch.deadline) }
+    #expect(error?.code == .lost)
+    #expect(pool.events(until: Scratch.deadline).count <= 1)
+  }
+
+  @Test func aWorkerCannotMakeTheTableWritable() throws {
+    let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10]))
+    defer { pool.close() }
+    let path = "/proc/self/fd/\(pool.table.file.number)"
+    let file = open(path, O_RDWR)
+    try #require(file >= 0)
+    defer { close(file) }
+    #expect(mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED)
+    #expect(ftruncate(file, 0) != 0)
   }
 }

@@ -17,7 +17,9 @@ import Testing
   }
 
   @Test func givesExactlyTheSlotsOfOneSizeThatTheCapacityHolds() throws {
-    for (capacity, slot) in [(1 << 20, 100_000), (70 << 20, 256 << 10), (5120, 4999), (3 << 20, 656 * 61 * 16)] {
+    for (capacity, slot) in [
+      (1 << 20, 100_000), (70 << 20, 256 << 10), (5120, 4999), (3 << 20, 656 * 61 * 16), (100_000, 1000),
+    ] {
       let pool = try Pool.open(Scratch.configuration(capacity: capacity, slots: [slot]))
       defer { pool.close() }
       let stride = SlotSize(slotBytes: slot).strideBytes

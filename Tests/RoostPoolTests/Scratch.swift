@@ -1,3 +1,4 @@
+import CRoostPlatform
 import Foundation
 import RoostPrimitives
 import Testing
@@ -35,19 +36,13 @@ enum Scratch {
     }
   }
 
-  /// Fills bytes with numbers that depend on the seed and the place.
+  /// Fills bytes, in whole words, with numbers that depend on the seed and the place.
   static func fill(_ bytes: UnsafeMutableRawBufferPointer, seed: UInt64) {
-    var generator = SplitMix64(seed: seed)
-    let words = bytes.bindMemory(to: UInt64.self)
-    for index in words.indices { words[index] = generator.next() }
-    for index in (words.count * 8)..<bytes.count { bytes[index] = UInt8(truncatingIfNeeded: generator.next()) }
+    roost_pattern_fill(bytes.baseAddress, bytes.count & ~7, seed, 0)
   }
 
   static func isFilled(_ bytes: UnsafeMutableRawBufferPointer, seed: UInt64) -> Bool {
-    let expected = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
-    defer { expected.deallocate() }
-    fill(expected, seed: seed)
-    return memcmp(expected.baseAddress!, bytes.baseAddress!, bytes.count) == 0
+    roost_pattern_compare(bytes.baseAddress, bytes.count & ~7, seed, 0, nil) == 0
   }
 
   /// A key that the seed alone gives.
