@@ -2,6 +2,7 @@
 public enum Benches {
   /// All of them.
   public static let all: [Bench] = [
-    LayoutBench.bench
+    LayoutBench.bench,
+    PoolBench.bench,
   ]
 }

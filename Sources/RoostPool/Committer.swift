@@ -30,10 +30,19 @@ final class Committer: Sendable {
 
   private let site: Site
   private let limits = MemoryLimits()
+  /// Where the kernel makes huge pages on request only, the request is the mapping's, so memory must come into being
+  /// by touching it through the mapping. Elsewhere, allocating first costs a fifth less.
+  private let touchesFirst: Bool
   private let isStopped = Atomic<Bool>(false)
   private let thread = Mutex<HostThread?>(nil)
 
-  init(_ site: Site) { self.site = site }
+  init(_ site: Site) {
+    self.site = site
+    let isOnRequest =
+      SmallFile.line("/sys/kernel/mm/transparent_hugepage/shmem_enabled")?.contains("[advise]") == true
+      || SmallFile.text("/proc/self/mountinfo")?.contains("huge=advise") == true
+    touchesFirst = site.usesHugePages && isOnRequest
+  }
 
   /// Starts committing `chunks`, after populating those that are mapped already.
   func start(_ chunks: [Int]) throws(RoostError) {
@@ -125,9 +134,8 @@ final class Committer: Sendable {
       let wanted = min(Limits.commitStepBytes, byteCount - done)
       let step = min(wanted, room.bytes.roundedDown(to: Limits.pageBytes))
       guard step > 0 else { return (done, room.reason) }
-      // Touching through the mapping first: only so does the kernel make huge pages on request, and the page tables
-      // are filled in the same go. It may fail; the word on whether the memory is there is fallocate's.
-      if !site.store.usesReservedPages { _ = roost_memory_populate(place + done, step, 1) }
+      // It may fail: the word on whether the memory is there is fallocate's.
+      if touchesFirst, !site.store.usesReservedPages { _ = roost_memory_populate(place + done, step, 1) }
       let result = roost_file_allocate(file.number, Int64(done), Int64(step))
       guard result == 0 else {
         return (done, step < wanted ? room.reason : String(cString: strerror(-result)))

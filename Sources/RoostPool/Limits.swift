@@ -17,8 +17,9 @@ enum Limits {
   /// A chunk is not smaller than this (if the pool is not): committing 64 MiB takes 15 - 40 ms, which is how long
   /// the first store waits.
   static let chunkBytesMin = 64 << 20
-  /// Chunks that a large pool aims at. Each costs the owner one descriptor, and 1,024 is the usual limit of those.
-  static let chunkCountTarget = 128
+  /// Chunks that a large pool aims at: 64 MiB ones up to 16 GiB. Each costs the owner one descriptor, and 1,024 is the
+  /// usual limit of those.
+  static let chunkCountTarget = 256
   /// Chunks a pool may have: more only where RLIMIT_FSIZE forces small ones.
   static let chunkCountMax = 1024
   /// A chunk holds at least this many of the largest slots, so that what is left over is at most a sixteenth.
