@@ -4,5 +4,6 @@ public enum Benches {
   public static let all: [Bench] = [
     LayoutBench.bench,
     PoolBench.bench,
+    .transfer,
   ]
 }
