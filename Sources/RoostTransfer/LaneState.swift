@@ -39,22 +39,24 @@ struct LaneState<Waiting, Running> {
   private var runningBytes = 0
   /// The staged job at work.
   private(set) var stagedTicket: TransferTicket?
-  /// Pieces of a job are being handed to the device. A stream that is reset meanwhile would skip a part of the job.
-  private(set) var isStarting = false
+  /// The job whose pieces are being handed to the device. A stream that is reset meanwhile would skip a part of it.
+  private(set) var startingTicket: TransferTicket?
   /// The failure that the running jobs share; nil in good health.
   private(set) var failure: RoostError?
 
-  var isIdle: Bool { waiting.isEmpty && running.isEmpty && stagedTicket == nil && !isStarting }
+  var isIdle: Bool { waiting.isEmpty && running.isEmpty && stagedTicket == nil && startingTicket == nil }
 
   /// Whether a new job of this size may start now; if so, `started` or `abandonStart` must follow.
-  mutating func reserveStart(byteCount: Int, isStaged: Bool) -> Bool {
-    guard !isStaged, waiting.isEmpty, stagedTicket == nil, !isStarting, admits(byteCount) else { return false }
-    isStarting = true
+  mutating func reserveStart(_ ticket: TransferTicket, byteCount: Int, isStaged: Bool) -> Bool {
+    guard !isStaged, waiting.isEmpty, stagedTicket == nil, startingTicket == nil, admits(byteCount) else {
+      return false
+    }
+    startingTicket = ticket
     return true
   }
 
   /// Ends a reserved start of which the device got nothing.
-  mutating func abandonStart() { isStarting = false }
+  mutating func abandonStart() { startingTicket = nil }
 
   /// Makes a job wait.
   mutating func enqueue(_ ticket: TransferTicket, byteCount: Int, isStaged: Bool, _ job: Waiting) {
@@ -63,17 +65,17 @@ struct LaneState<Waiting, Running> {
 
   /// What can be done now.
   mutating func next() -> Step {
-    guard stagedTicket == nil, !isStarting else { return .busy }
+    guard stagedTicket == nil, startingTicket == nil else { return .busy }
     guard let first = waiting.first else { return .idle }
     guard admits(first.byteCount) else { return .blocked }
     _ = waiting.removeFirst()
-    if first.isStaged { stagedTicket = first.ticket } else { isStarting = true }
+    if first.isStaged { stagedTicket = first.ticket } else { startingTicket = first.ticket }
     return .start(first.ticket, first.job, isStaged: first.isStaged)
   }
 
   /// Adds a job whose copies the device now holds.
   mutating func started(_ ticket: TransferTicket, byteCount: Int, _ job: Running) {
-    isStarting = false
+    startingTicket = nil
     running.append(RunningEntry(ticket: ticket, byteCount: byteCount, job: job))
     runningBytes += byteCount
   }
@@ -89,9 +91,9 @@ struct LaneState<Waiting, Running> {
     running.update(where: { $0.ticket == ticket }) { body(&$0.job) }
   }
 
-  /// Whether a job waits or is being staged.
+  /// Whether a job waits, is being started or is being staged.
   func isWaiting(_ ticket: TransferTicket) -> Bool {
-    stagedTicket == ticket || waiting.elements.contains { $0.ticket == ticket }
+    stagedTicket == ticket || startingTicket == ticket || waiting.elements.contains { $0.ticket == ticket }
   }
 
   /// Ends the oldest running job.
@@ -106,7 +108,7 @@ struct LaneState<Waiting, Running> {
 
   /// Forgets the failure once nothing runs or starts; true exactly then, and the caller resets the stream.
   mutating func recovered() -> Bool {
-    guard failure != nil, running.isEmpty, stagedTicket == nil, !isStarting else { return false }
+    guard failure != nil, running.isEmpty, stagedTicket == nil, startingTicket == nil else { return false }
     failure = nil
     return true
   }

@@ -67,8 +67,13 @@ final class TransferLane: Sendable {
     let byteCount = pages.count * job.template.pageByteCount
     let isStaged = job.template.isStaged
     let waits = try starter.withLock { _ throws(RoostError) in
-      if state.withLock({ $0.jobs.reserveStart(byteCount: byteCount, isStaged: isStaged) }) {
-        try start(job, pages, as: ticket)
+      if state.withLock({ $0.jobs.reserveStart(ticket, byteCount: byteCount, isStaged: isStaged) }) {
+        do throws(RoostError) {
+          try start(job, pages, as: ticket)
+        } catch {
+          state.withLock { $0.jobs.abandonStart() }
+          throw error
+        }
         return false
       }
       try startDriver()
@@ -156,7 +161,8 @@ final class TransferLane: Sendable {
 
   // MARK: - Starting
 
-  /// Hands a job's copies to the stream. The caller holds `starter` and has reserved the start.
+  /// Hands a job's copies to the stream. The caller holds `starter`, has reserved the start, and abandons it if this
+  /// throws.
   private func start(
     _ job: TransferJob, _ pages: UnsafeBufferPointer<PageCopy>, as ticket: TransferTicket
   ) throws(RoostError) {
@@ -185,13 +191,8 @@ final class TransferLane: Sendable {
 
   private func takeEvents() throws(RoostError) -> (start: (any DeviceEvent)?, end: any DeviceEvent) {
     try state.withLock { state throws(RoostError) in
-      do throws(RoostError) {
-        let start = measuresTime ? try state.events.take(from: device) : nil
-        return (start, try state.events.take(from: device))
-      } catch {
-        state.jobs.abandonStart()
-        throw error
-      }
+      let start = measuresTime ? try state.events.take(from: device) : nil
+      return (start, try state.events.take(from: device))
     }
   }
 
@@ -242,7 +243,10 @@ final class TransferLane: Sendable {
             try start(waiting.job, pages, as: ticket)
           }
         } catch {
-          post(failure: error, of: ticket, waiting)
+          state.withLock { state in
+            state.jobs.abandonStart()
+            board.post(failed(error, ticket, waiting))
+          }
         }
       }
       if isStopped { return }
@@ -293,10 +297,6 @@ final class TransferLane: Sendable {
       }
     }
     harvest()
-  }
-
-  private func post(failure error: RoostError, of ticket: TransferTicket, _ waiting: Waiting) {
-    state.withLock { _ in board.post(failed(error, ticket, waiting)) }
   }
 
   private func failed(_ error: RoostError, _ ticket: TransferTicket, _ waiting: Waiting) -> TransferResult {

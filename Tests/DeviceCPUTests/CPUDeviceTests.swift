@@ -78,7 +78,7 @@ func withPieces<Result>(
     #expect(#expect(throws: RoostError.self) { try device.registerHost(part) }?.code == .busy)
     try device.unregisterHost(part)
     #expect(#expect(throws: RoostError.self) { try device.unregisterHost(part) }?.code == .stale)
-    let nowhere = HostMemory(address: 0x1000_0000_0000 - 4096, byteCount: 4096)
+    let nowhere = HostMemory(address: 1 << 55, byteCount: 4096)
     #expect(throws: RoostError.self) { try device.registerHost(nowhere) }
     #expect(throws: RoostError.self) { try device.registerHost(HostMemory(address: 0, byteCount: 4096)) }
     #expect(throws: RoostError.self) { try device.registerHost(HostMemory(address: 4096, byteCount: 0)) }

@@ -17,25 +17,26 @@ import Testing
 
   @Test func startsAtOnceWhatFitsAndNothingIsBefore() {
     var lane = Lane()
-    expect(lane.reserveStart(byteCount: 100, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: 100, isStaged: false))
     expect(!lane.isIdle)
-    expect(!lane.reserveStart(byteCount: 100, isStaged: false), "two starts at a time")
+    expect(lane.isWaiting(ticket(77)), "a job that is being started is nowhere")
+    expect(!lane.reserveStart(ticket(77), byteCount: 100, isStaged: false), "two starts at a time")
     lane.started(ticket(1), byteCount: 100, 1)
-    expect(lane.reserveStart(byteCount: 100, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: 100, isStaged: false))
     lane.abandonStart()
     lane.enqueue(ticket(2), byteCount: 1, isStaged: false, 2)
-    expect(!lane.reserveStart(byteCount: 1, isStaged: false), "overtakes a waiting job")
+    expect(!lane.reserveStart(ticket(77), byteCount: 1, isStaged: false), "overtakes a waiting job")
     var empty = Lane()
-    expect(!empty.reserveStart(byteCount: 1, isStaged: true), "the caller is not to be blocked by staging")
+    expect(!empty.reserveStart(ticket(77), byteCount: 1, isStaged: true), "the caller is not to be blocked by staging")
   }
 
   @Test func holdsJobsBackWhenTheDeviceHasEnough() {
     var lane = Lane()
     for count in 1...UInt64(Limits.runningJobCountMax) {
-      expect(lane.reserveStart(byteCount: 1, isStaged: false))
+      expect(lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
       lane.started(ticket(count), byteCount: 1, 0)
     }
-    expect(!lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(!lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     lane.enqueue(ticket(100), byteCount: 1, isStaged: false, 7)
     guard case .blocked = lane.next() else { Issue.record("not blocked"); return }
     expect(lane.endFirstRunning()?.ticket == ticket(1))
@@ -47,11 +48,11 @@ import Testing
 
   @Test func holdsJobsBackByBytesButNeverTheOnlyOne() {
     var lane = Lane()
-    expect(lane.reserveStart(byteCount: Limits.runningBytesMax * 2, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: Limits.runningBytesMax * 2, isStaged: false))
     lane.started(ticket(1), byteCount: Limits.runningBytesMax * 2, 0)
-    expect(!lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(!lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     _ = lane.endFirstRunning()
-    expect(lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
   }
 
   @Test func runsOneStagedJobAtATimeAndNothingBesideIt() {
@@ -61,7 +62,7 @@ import Testing
     expect(lane.isWaiting(ticket(1)))
     lane.enqueue(ticket(2), byteCount: 1, isStaged: false, 2)
     guard case .busy = lane.next() else { Issue.record("not busy"); return }
-    expect(!lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(!lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     lane.endStaging()
     guard case .start(ticket(2), 2, isStaged: false) = lane.next() else { Issue.record("not started"); return }
   }
@@ -69,10 +70,10 @@ import Testing
   @Test func startsNothingAfterAFailureUntilAllHasEnded() {
     var lane = Lane()
     for count in 1...2 as ClosedRange<UInt64> {
-      expect(lane.reserveStart(byteCount: 1, isStaged: false))
+      expect(lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
       lane.started(ticket(count), byteCount: 1, 0)
     }
-    expect(lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     lane.fail(failure)
     lane.fail(RoostError(.timedOut, "later"))
     expect(lane.failure?.code == .lost, "the first failure counts")
@@ -81,7 +82,7 @@ import Testing
     expect(!lane.recovered(), "recovered under a job that is being started")
     lane.started(ticket(3), byteCount: 1, 0)
     expect(!lane.recovered())
-    expect(!lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(!lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     lane.enqueue(ticket(4), byteCount: 1, isStaged: false, 4)
     guard case .blocked = lane.next() else { Issue.record("not blocked"); return }
     _ = lane.endFirstRunning()
@@ -93,7 +94,7 @@ import Testing
 
   @Test func cancelsOnlyWhatWaits() {
     var lane = Lane()
-    expect(lane.reserveStart(byteCount: 1, isStaged: false))
+    expect(lane.reserveStart(ticket(77), byteCount: 1, isStaged: false))
     lane.started(ticket(1), byteCount: 1, 1)
     lane.enqueue(ticket(2), byteCount: 1, isStaged: false, 2)
     lane.enqueue(ticket(3), byteCount: 1, isStaged: false, 3)
