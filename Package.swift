@@ -74,7 +74,8 @@ let package = Package(
     .executableTarget(
       name: "roost",
       dependencies: [
-        "RoostPrimitives", "RoostLayout", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins", "RoostConsole",
+        "RoostPrimitives", "RoostLayout", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins",
+        "RoostConsole",
       ],
       path: "Sources/roost", swiftSettings: swiftSettings),
 

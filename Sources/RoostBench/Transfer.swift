@@ -18,7 +18,12 @@ extension Bench {
     for shape in TransferShape.all(scale) {
       try results += TransferBench.coldRows(shape, in: arena, reference, scale)
     }
-    return results + (try TransferBench.overheadRows(on: device, scale))
+    results += try TransferBench.overheadRows(on: device, scale)
+    results += try TransferBench.engineOverheadRows(on: device, scale)
+    for shape in TransferShape.all(scale) {
+      try results += TransferBench.rows(shape, ProcessTransferPlane(shape), prefix: "process/", reference, scale)
+    }
+    return results
   }
 }
 

@@ -9,7 +9,7 @@ struct Roost {
 
   /// Every subcommand; one line each.
   static let commands: [Command] = [
-    BenchCommand.command, LayoutCommand.command,
+    BenchCommand.command, LayoutCommand.command, WorkerCommand.command,
   ]
 
   static func main() {

@@ -143,6 +143,13 @@ public final class LocalDataPlane: DataPlane {
   /// See `DataPlane`.
   public func cancel(_ job: JobID) { queue.cancel(TransferTicket(rawValue: job.rawValue)) }
 
+  /// An event that completes with the job's copies, for a device stream that must wait for them: compute that reads
+  /// what a load brings, or overwrites what a store reads. Nil while the job waits to be started or is staged, and
+  /// after its end.
+  public func completionEvent(of job: JobID) -> (any DeviceEvent)? {
+    queue.completionEvent(of: TransferTicket(rawValue: job.rawValue))
+  }
+
   private func takeEnded(_ job: JobID) -> JobResult? {
     ended.withLock { ended in
       ended.firstIndex { $0.job == job }.map { ended.remove(at: $0) }
