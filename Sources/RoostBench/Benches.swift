@@ -3,7 +3,7 @@ public enum Benches {
   /// All of them.
   public static let all: [Bench] = [
     LayoutBench.bench,
+    IndexBench.bench,
     PoolBench.bench,
-    .transfer,
   ]
 }

@@ -9,7 +9,7 @@ import RoostPrimitives
 ///
 /// The load is at most 4/7: on average 1.7 buckets are looked at for a key that is there, 3.2 for one that is not,
 /// nearly always in one cache line. Nothing ever grows or moves as a whole. Not thread-safe.
-struct BlockIndex: ~Copyable {
+package struct BlockIndex: ~Copyable {
   private let entries: ReservedArray<UInt64>
   private let bucketCount: Int
   /// Where the keys are: entries lead into this array.
@@ -17,33 +17,44 @@ struct BlockIndex: ~Copyable {
   /// Keys in the index.
   private(set) var count = 0
 
-  /// Makes an empty index for at most `entryCountMax` of `records`, which must outlive it.
-  init(entryCountMax: Int, records: UnsafeMutablePointer<BlockRecord>) throws(RoostError) {
+  /// Makes an empty index for at most `entryCountMax` of `records`, which must outlive the index.
+  package init(entryCountMax: Int, records: borrowing BlockRecords) throws(RoostError) {
     bucketCount = max(16, entryCountMax / 4 * 7 + 7)
     entries = try ReservedArray(count: bucketCount)
-    self.records = records
+    self.records = records.pointer
   }
 
   var reservedBytes: Int { entries.reservedBytes }
 
   /// The record of `key`, or `none`.
-  func find(_ key: Key) -> RecordNumber {
+  package func find(_ key: Key) -> RecordNumber {
     let tag = key.tableHash >> 32
     return probe(key, tag: tag, from: home(tag))
   }
 
-  /// The records of many keys, `none` where there is none. Cache misses of a batch overlap.
-  func find(_ keys: UnsafeBufferPointer<Key>, into found: UnsafeMutablePointer<RecordNumber>) {
+  /// The records of many keys, `none` where there is none.
+  ///
+  /// Every key goes through three steps: its bucket is asked for, its record is asked for, its key is compared. While
+  /// one chunk of keys takes a step, the misses of two others are under way.
+  package func find(_ keys: UnsafeBufferPointer<Key>, into found: UnsafeMutablePointer<RecordNumber>) {
+    let chunk = Limits.lookupChunk
     var start = 0
-    while start < keys.count {
-      let end = min(keys.count, start + Limits.lookupBatch)
-      findBatch(keys, start, end, into: found)
-      start = end
+    while start < keys.count + 2 * chunk {
+      for position in part(keys.count, from: start) { warm(keys[position]) }
+      for position in part(keys.count, from: start - chunk) {
+        found[position] = candidate(keys[position].tableHash >> 32)
+        prefetch(records + Int(found[position].rawValue))
+      }
+      for position in part(keys.count, from: start - 2 * chunk) where found[position] != .none {
+        // Nearly always equal; else another key has the same 32 bits, and the search goes on from its home.
+        if records[Int(found[position].rawValue)].key != keys[position] { found[position] = find(keys[position]) }
+      }
+      start += chunk
     }
   }
 
   /// Makes `key` lead to `record`, unless it leads to another one already, which is returned then.
-  mutating func insert(_ key: Key, _ record: RecordNumber) -> RecordNumber? {
+  package mutating func insert(_ key: Key, _ record: RecordNumber) -> RecordNumber? {
     let tag = key.tableHash >> 32
     var bucket = home(tag)
     while entries.pointer[bucket] != 0 {
@@ -58,7 +69,7 @@ struct BlockIndex: ~Copyable {
   }
 
   /// Removes the entry that leads from `key` to `record`, which must be there, and closes the gap.
-  mutating func remove(_ key: Key, _ record: RecordNumber) {
+  package mutating func remove(_ key: Key, _ record: RecordNumber) {
     let tag = key.tableHash >> 32
     let entry = tag << 32 | UInt64(record.rawValue &+ 1)
     var gap = home(tag)
@@ -90,6 +101,9 @@ struct BlockIndex: ~Copyable {
     count = 0
   }
 
+  /// Whether no bucket is used, tombstones included, if there were any: for tests. O(buckets).
+  var isEmptyEverywhere: Bool { (0..<bucketCount).allSatisfy { entries.pointer[$0] == 0 } }
+
   /// What is wrong, for tests: every entry must be reachable from its home over full buckets. O(buckets).
   func checkInvariants() -> [String] {
     var problems: [String] = []
@@ -104,6 +118,11 @@ struct BlockIndex: ~Copyable {
     }
     if seen != count { problems.append("index counts \(count) entries and has \(seen)") }
     return problems
+  }
+
+  /// The chunk that begins at `start`, as far as there are keys.
+  @inline(__always) private func part(_ count: Int, from start: Int) -> Range<Int> {
+    start >= 0 && start < count ? start..<min(count, start + Limits.lookupChunk) : 0..<0
   }
 
   @inline(__always) private func home(_ tag: UInt64) -> Int {
@@ -129,26 +148,14 @@ struct BlockIndex: ~Copyable {
     }
   }
 
-  /// Three passes, so that the misses of all keys in the batch are under way together: buckets, records, comparison.
-  private func findBatch(
-    _ keys: UnsafeBufferPointer<Key>, _ start: Int, _ end: Int, into found: UnsafeMutablePointer<RecordNumber>
-  ) {
-    for position in start..<end { prefetch(entries.pointer + home(keys[position].tableHash >> 32)) }
-    for position in start..<end {
-      let tag = keys[position].tableHash >> 32
-      var bucket = home(tag)
-      var entry = entries.pointer[bucket]
-      while entry != 0, entry >> 32 != tag {
-        bucket = next(bucket)
-        entry = entries.pointer[bucket]
-      }
-      let number = RecordNumber(rawValue: UInt32(truncatingIfNeeded: entry) &- 1)
-      found[position] = number
-      if entry != 0 { prefetch(records + Int(number.rawValue)) }
+  /// The first record whose key has these 32 bits, or `none`.
+  @inline(__always) private func candidate(_ tag: UInt64) -> RecordNumber {
+    var bucket = home(tag)
+    var entry = entries.pointer[bucket]
+    while entry != 0, entry >> 32 != tag {
+      bucket = next(bucket)
+      entry = entries.pointer[bucket]
     }
-    for position in start..<end where found[position] != .none {
-      // Nearly always equal; else another key has the same 32 bits, and the search goes on from its home.
-      if records[Int(found[position].rawValue)].key != keys[position] { found[position] = find(keys[position]) }
-    }
+    return RecordNumber(rawValue: UInt32(truncatingIfNeeded: entry) &- 1)
   }
 }

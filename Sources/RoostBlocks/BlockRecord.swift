@@ -38,7 +38,7 @@ struct BlockRecord {
 }
 
 /// The dense records of a table and the list of unused ones. Not thread-safe.
-struct BlockRecords: ~Copyable {
+package struct BlockRecords: ~Copyable {
   private let storage: ReservedArray<BlockRecord>
   private var firstUnused = UInt32.max
   /// Records below this number have been in use at some time.
@@ -47,7 +47,7 @@ struct BlockRecords: ~Copyable {
   private(set) var usedCount = 0
 
   /// Reserves `count` records.
-  init(count: Int) throws(RoostError) {
+  package init(count: Int) throws(RoostError) {
     assert(MemoryLayout<BlockRecord>.stride == 64)
     storage = try ReservedArray(count: count)
   }
@@ -62,7 +62,7 @@ struct BlockRecords: ~Copyable {
   }
 
   /// Takes an unused record for `key`, the one used last if there is one: its memory is warm. Nil: all are in use.
-  mutating func take(_ key: Key, slotClass: UInt8) -> RecordNumber? {
+  package mutating func take(_ key: Key, slotClass: UInt8) -> RecordNumber? {
     let number: UInt32
     if firstUnused != .max {
       number = firstUnused
@@ -80,7 +80,7 @@ struct BlockRecords: ~Copyable {
   }
 
   /// Gives a record back and wipes its key.
-  mutating func release(_ number: RecordNumber) {
+  package mutating func release(_ number: RecordNumber) {
     usedCount -= 1
     storage.pointer[Int(number.rawValue)] = BlockRecord(
       key: BlockRecords.wiped, slot: firstUnused, generation: 0, holderCount: 0, state: .free, slotClass: 0,

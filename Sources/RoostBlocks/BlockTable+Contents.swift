@@ -33,6 +33,7 @@ extension BlockTable {
       slots.give(slot, to: &owner.pointee.firstFree)
     }
     counters.adopted += adopted.count
+    informPolicies()
     owner.pointee.policy.adopted(adopted)
     return adopted.count
   }
@@ -111,10 +112,17 @@ extension BlockTable {
   /// Takes a page of a kept pool, or marks its row for clearing.
   private mutating func adopt(_ page: AdoptedSlot, _ slotClass: SlotClass) -> RecordNumber? {
     let slot = page.slot.rawValue
-    guard slots[slot].standing == .unknown, let number = records.take(page.key, slotClass: slotClass.rawValue) else {
+    guard slots[slot].standing == .unknown else { return nil }
+    slots[slot].generation = page.generation
+    let ghost = index.find(page.key)
+    if ghost != .none, !records[ghost].isResident {
+      classes[Int(records[ghost].slotClass)].removed.append(ghost)
+      dropGhost(ghost)
+    }
+    guard let number = records.take(page.key, slotClass: slotClass.rawValue) else {
+      slots.noteChange(slot)
       return nil
     }
-    slots[slot].generation = page.generation
     guard index.insert(page.key, number) == nil else {
       records.release(number)
       slots.noteChange(slot)

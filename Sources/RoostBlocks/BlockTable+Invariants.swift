@@ -8,7 +8,7 @@ extension BlockTable {
     problems += checkSlots()
     problems += checkRecords()
     for number in 0..<classCount {
-      problems += classes[number].policy.checkInvariants(BlockStates(records: records.pointer))
+      problems += classes[number].policy.checkInvariants(BlockStates(records))
     }
     return problems
   }
@@ -107,7 +107,8 @@ extension BlockTable {
     var result: [UInt32: (loads: Int, stores: Int)] = [:]
     for number in 0..<leases.numberCount where leases.isLive(number) {
       let lease = leases[number]
-      for slot in lease.slots {
+      for number in lease.records {
+        let slot = records[number].slot
         var holders = result[slot] ?? (0, 0)
         if lease.state.kind == .load { holders.loads += 1 } else { holders.stores += 1 }
         result[slot] = holders

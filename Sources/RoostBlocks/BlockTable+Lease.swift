@@ -74,7 +74,7 @@ extension BlockTable {
       if count < reports.count {
         let report = LeaseReport(
           id: leases.id(of: number), kind: lease.state.kind, phase: lease.state.phase, origin: lease.origin,
-          age: reached, slotCount: lease.slots.count, copying: lease.state.copying)
+          age: reached, slotCount: lease.records.count, copying: lease.state.copying)
         reports.initializeElement(at: count, to: report)
       }
       count += 1
@@ -103,32 +103,37 @@ extension BlockTable {
     let action = leases[number].state.handle(event)
     switch action {
     case .none, .ignore: break
-    case .publish: publish(leases[number].slots)
-    case .abort: applyToAll(leases[number].slots, .abort)
-    case .hold: applyToAll(leases[number].slots, .abortUnderCopy)
-    case .drain: applyToAll(leases[number].slots, .drain)
-    case .release: release(leases[number].slots)
+    case .publish: applyToAll(of: number, .publish)
+    case .abort: applyToAll(of: number, .abort)
+    case .hold: applyToAll(of: number, .abortUnderCopy)
+    case .drain: applyToAll(of: number, .drain)
+    case .release: release(number)
     }
     if leases[number].state.phase == .ended { leases.finish(number) }
     return action
   }
 
-  private mutating func publish(_ slots: UnsafeMutableBufferPointer<UInt32>) {
-    for slot in slots where apply(.publish, to: recordNumber(slot)) == .ready { counters.published += 1 }
-  }
-
-  private mutating func applyToAll(_ slots: UnsafeMutableBufferPointer<UInt32>, _ event: SlotEvent) {
-    for slot in slots { apply(event, to: recordNumber(slot)) }
-  }
-
-  private mutating func release(_ slots: UnsafeMutableBufferPointer<UInt32>) {
-    for slot in slots {
-      let number = recordNumber(slot)
-      let record = records.pointer + Int(number.rawValue)
-      record.pointee.holderCount -= 1
-      apply(record.pointee.holderCount == 0 ? .releaseLast : .release, to: number)
+  private mutating func applyToAll(of lease: Int, _ event: SlotEvent) {
+    let held = leases[lease].records
+    for position in held.indices {
+      warm(held, position)
+      apply(event, to: held[position])
     }
   }
 
-  private func recordNumber(_ slot: UInt32) -> RecordNumber { RecordNumber(rawValue: slots[slot].link) }
+  private mutating func release(_ lease: Int) {
+    let held = leases[lease].records
+    for position in held.indices {
+      warm(held, position)
+      let record = records.pointer + Int(held[position].rawValue)
+      record.pointee.holderCount -= 1
+      apply(record.pointee.holderCount == 0 ? .releaseLast : .release, to: held[position])
+    }
+  }
+
+  /// Asks for the record that is needed some steps later, so that the misses overlap.
+  @inline(__always) private func warm(_ held: UnsafeMutableBufferPointer<RecordNumber>, _ position: Int) {
+    let ahead = position + Limits.prefetchDistance
+    if ahead < held.count { prefetch(records.pointer + Int(held[ahead].rawValue)) }
+  }
 }

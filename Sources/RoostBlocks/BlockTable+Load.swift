@@ -50,7 +50,7 @@ extension BlockTable {
           record.pointee.holderCount += 1
           grant = LoadGrant(
             outcome: .leased, slot: SlotNumber(rawValue: record.pointee.slot), generation: record.pointee.generation)
-          granted.append(record.pointee.slot)
+          granted.append(number)
         }
       }
       grants.initializeElement(at: position, to: grant)
@@ -58,6 +58,6 @@ extension BlockTable {
     counters.leased += granted.count
     counters.missing += keys.count - granted.count
     guard !granted.isEmpty else { return nil }
-    return leases.begin(LeaseState(kind: .load, shardCount: 0), origin, slots: granted)
+    return leases.begin(LeaseState(kind: .load, shardCount: 0), origin, granted)
   }
 }

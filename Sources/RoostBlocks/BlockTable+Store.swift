@@ -45,7 +45,7 @@ extension BlockTable {
     informPolicies()
     guard !granted.isEmpty else { return nil }
     let state = LeaseState(kind: .store, shardCount: request.shardCount)
-    return leases.begin(state, request.origin, slots: granted)
+    return leases.begin(state, request.origin, granted)
   }
 
   /// Tells the policy about a request that stores nothing: its blocks are used, none is let in.
@@ -67,7 +67,7 @@ extension BlockTable {
     let possible = min(count, owner.count(of: .ready))
     guard possible > 0 else { return 0 }
     victims.removeAll(keepingCapacity: true)
-    owner.policy.evict(possible, BlockStates(records: records.pointer), victims: &victims)
+    owner.policy.evict(possible, BlockStates(records), victims: &victims)
     evictVictims(slotClass)
     return victims.count
   }
@@ -112,8 +112,7 @@ extension BlockTable {
     }
     let room = max(0, owner.count(of: .free) + owner.count(of: .ready) - ownEvictable)
     return RequestEvent(
-      request: origin.request, time: origin.time, blocks: UnsafeBufferPointer(start: nil, count: 0),
-      states: BlockStates(records: records.pointer), capacity: owner.capacity,
+      origin: origin, states: BlockStates(records), capacity: owner.capacity,
       freeSlotCount: owner.count(of: .free), newcomerCount: newcomers,
       admissionMax: stores ? min(newcomers, room) : 0)
   }
@@ -135,17 +134,23 @@ extension BlockTable {
     granted.removeAll(keepingCapacity: true)
     let nowhere = SlotNumber(rawValue: .max)
     for position in 0..<request.keys.count {
+      let ahead = position + Limits.prefetchDistance
+      if ahead < request.keys.count, blocks[ahead].standing == .untracked { index.warm(request.keys[ahead]) }
       var grant = StoreGrant(outcome: .held, slot: nowhere, generation: 0)
       if blocks[position].standing != .held {
         grant.outcome = .refused
-        if granted.count < limit { grant = admitNewcomer(request.keys[position], request.slotClass, position) ?? grant }
+        if granted.count < limit {
+          grant = admitNewcomer(request.keys[position], request.slotClass, position) ?? grant
+        } else if !granted.isEmpty, isTwice(request.keys[position], position) {
+          grant.outcome = .held
+        }
       }
       switch grant.outcome {
       case .held: counters.held += 1
       case .refused: counters.refused += 1
       case .admitted:
         counters.admitted += 1
-        granted.append(grant.slot.rawValue)
+        granted.append(blocks[position].record)
       }
       grants.initializeElement(at: position, to: grant)
     }
@@ -173,6 +178,15 @@ extension BlockTable {
       blocks[position].record = .none
     }
     return nil
+  }
+
+  /// Whether a newcomer was admitted earlier in the same request, because its key stands there twice.
+  private mutating func isTwice(_ key: Key, _ position: Int) -> Bool {
+    let number = blocks[position].record != .none ? blocks[position].record : index.find(key)
+    guard number != .none, records[number].isResident else { return false }
+    blocks[position].record = number
+    blocks[position].standing = .held
+    return true
   }
 
   /// Shows the policy the outcome, and drops the ghosts that it gives up.

@@ -16,10 +16,11 @@ extension BlockTable {
     if old.isFindable, !new.isFindable {
       hide(number, after: event, owner)
     } else if new == .ready, event != .adopt {
+      if event == .publish { counters.published += 1 }
       owner.pointee.released.append(number)
     }
-    // Holding and releasing concern nobody outside.
-    if event != .lease && event != .releaseLast { slots.noteChange(record.pointee.slot) }
+    // Holding and releasing a page concern nobody outside.
+    if !(old.isLoadable && new.isLoadable) { slots.noteChange(record.pointee.slot) }
     if new == .free { vacate(number, owner) }
     return new
   }
@@ -38,11 +39,18 @@ extension BlockTable {
 
   /// Evicts what a policy named.
   mutating func evictVictims(_ slotClass: SlotClass) {
-    for victim in victims { prefetch(records.pointer + Int(victim.rawValue)) }
-    for victim in victims { index.warm(records.pointer[Int(victim.rawValue)].key) }
-    for victim in victims {
-      assert(records[victim].slotClass == slotClass.rawValue, "a policy evicts blocks of its own class")
-      apply(.evict, to: victim)
+    let distance = Limits.prefetchDistance
+    for victim in victims.prefix(2 * distance) { prefetch(records.pointer + Int(victim.rawValue)) }
+    for position in victims.indices {
+      // A record is needed for its key, and the key for its bucket.
+      if position + 2 * distance < victims.count {
+        prefetch(records.pointer + Int(victims[position + 2 * distance].rawValue))
+      }
+      if position + distance < victims.count {
+        index.warm(records.pointer[Int(victims[position + distance].rawValue)].key)
+      }
+      assert(records[victims[position]].slotClass == slotClass.rawValue, "a policy evicts blocks of its own class")
+      apply(.evict, to: victims[position])
     }
   }
 

@@ -43,7 +43,7 @@ public struct BlockTable: ~Copyable {
   var blocks: [RequestBlock] = []
   var victims: [RecordNumber] = []
   var dropped: [RecordNumber] = []
-  var granted: [UInt32] = []
+  var granted: [RecordNumber] = []
 
   /// Makes a table without slots.
   ///
@@ -64,7 +64,7 @@ public struct BlockTable: ~Copyable {
     var policies: [any EvictionPolicy] = []
     for _ in 0..<configuration.slotClassCount { policies.append(try configuration.policy.make(recordCount)) }
     let records = try BlockRecords(count: recordCount)
-    let index = try BlockIndex(entryCountMax: recordCount, records: records.pointer)
+    let index = try BlockIndex(entryCountMax: recordCount, records: records)
     let slots = try Slots(count: slotCount, reportsChanges: configuration.reportsChanges)
     self.records = records
     self.index = index

@@ -46,7 +46,8 @@ struct Lease {
   var use: UInt32
   var state: LeaseState
   var origin: RequestOrigin
-  var slots: UnsafeMutableBufferPointer<UInt32>
+  /// The blocks that it holds; a record outlives the leases on its slot.
+  var records: UnsafeMutableBufferPointer<RecordNumber>
   /// The next unused lease while this one is over.
   var nextUnused: Int
 }
@@ -59,7 +60,7 @@ struct Leases: ~Copyable {
   private(set) var liveCount = 0
 
   deinit {
-    for lease in leases where lease.state.phase != .ended { lease.slots.deallocate() }
+    for lease in leases where lease.state.phase != .ended { lease.records.deallocate() }
   }
 
   /// Whether another lease may begin.
@@ -82,26 +83,26 @@ struct Leases: ~Copyable {
 
   func id(of number: Int) -> LeaseID { LeaseID(number: number, use: leases[number].use) }
 
-  /// Begins a lease on `slots`, which are copied.
-  mutating func begin(_ state: LeaseState, _ origin: RequestOrigin, slots: [UInt32]) -> LeaseID {
-    let held = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: slots.count)
-    _ = held.initialize(from: slots)
+  /// Begins a lease on the slots of `records`, which are copied.
+  mutating func begin(_ state: LeaseState, _ origin: RequestOrigin, _ records: [RecordNumber]) -> LeaseID {
+    let held = UnsafeMutableBufferPointer<RecordNumber>.allocate(capacity: records.count)
+    _ = held.initialize(from: records)
     liveCount += 1
     guard firstUnused >= 0 else {
-      leases.append(Lease(use: 1, state: state, origin: origin, slots: held, nextUnused: -1))
+      leases.append(Lease(use: 1, state: state, origin: origin, records: held, nextUnused: -1))
       return LeaseID(number: leases.count - 1, use: 1)
     }
     let number = firstUnused
     firstUnused = leases[number].nextUnused
-    leases[number] = Lease(use: leases[number].use &+ 1, state: state, origin: origin, slots: held, nextUnused: -1)
+    leases[number] = Lease(use: leases[number].use &+ 1, state: state, origin: origin, records: held, nextUnused: -1)
     return LeaseID(number: number, use: leases[number].use)
   }
 
   /// Takes back the number of a lease whose state has ended.
   mutating func finish(_ number: Int) {
     liveCount -= 1
-    leases[number].slots.deallocate()
-    leases[number].slots = UnsafeMutableBufferPointer(start: nil, count: 0)
+    leases[number].records.deallocate()
+    leases[number].records = UnsafeMutableBufferPointer(start: nil, count: 0)
     leases[number].nextUnused = firstUnused
     firstUnused = number
   }

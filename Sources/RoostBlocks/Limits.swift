@@ -20,7 +20,10 @@ public enum Limits {
   /// Attachments that can be told apart by a fence: each has a bit in a 64-bit mask.
   public static let attachmentCountMax = 64
 
-  /// Keys that are looked up together: enough to keep the memory system busy (a core has 16 to 64 outstanding
-  /// cache misses), few enough that what was fetched is still in the first-level cache when it is used.
-  static let lookupBatch = 32
+  /// Keys that take a step of a look-up together; three steps are under way, so two cache misses of each of 16 keys
+  /// overlap. A core has 16 to 48 outstanding misses; more keys at once were slower (`roost bench index`).
+  static let lookupChunk = 16
+
+  /// How many blocks ahead a loop over blocks fetches: a miss is about 100 ns, a step 10 to 30.
+  static let prefetchDistance = 8
 }

@@ -18,10 +18,10 @@ public enum SlotState: UInt8, CaseIterable, Sendable {
   case reclaiming
 
   /// Whether the slot's key leads to it.
-  public var isFindable: Bool { self == .writing || self == .ready || self == .leased }
+  @inlinable public var isFindable: Bool { self == .writing || self == .ready || self == .leased }
 
   /// Whether a load may read it.
-  public var isLoadable: Bool { self == .ready || self == .leased }
+  @inlinable public var isLoadable: Bool { self == .ready || self == .leased }
 
   /// The state after `event`, or nil if the event cannot happen in this state.
   public func after(_ event: SlotEvent) -> SlotState? {

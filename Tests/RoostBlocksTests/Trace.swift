@@ -45,10 +45,10 @@ struct Trace {
     defer { ZSTD_freeDStream(stream) }
     var chunk = [UInt8](repeating: 0, count: 1 << 20)
     try data.withUnsafeBytes { source in
-      var input = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: 0)
+      var input = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: 0)  // zstd calls it src.
       while input.pos < input.size {
         let written = try chunk.withUnsafeMutableBytes { target in
-          var output = ZSTD_outBuffer(dst: target.baseAddress, size: target.count, pos: 0)
+          var output = ZSTD_outBuffer(dst: target.baseAddress, size: target.count, pos: 0)  // zstd calls it dst.
           guard ZSTD_isError(ZSTD_decompressStream(stream, &output, &input)) == 0 else {
             throw CocoaError(.fileReadCorruptFile)
           }

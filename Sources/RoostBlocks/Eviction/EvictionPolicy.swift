@@ -42,7 +42,7 @@ public protocol EvictionPolicy: AnyObject {
   /// Their numbers may be used again. A block that the policy does not know is to be ignored.
   func removed(_ records: [RecordNumber])
 
-  /// These residents came with a kept pool, in no particular order, and have never been in a request.
+  /// These residents came with a kept pool, in no particular order. If they were ghosts, `removed` came before.
   func adopted(_ records: [RecordNumber])
 
   /// Names up to `count` victims outside a request, for eviction in the background.
@@ -75,8 +75,22 @@ public struct RequestEvent {
   /// stores nothing.
   public let admissionMax: Int
 
+  package init(
+    origin: RequestOrigin, states: BlockStates, capacity: Int, freeSlotCount: Int, newcomerCount: Int,
+    admissionMax: Int
+  ) {
+    request = origin.request
+    time = origin.time
+    blocks = UnsafeBufferPointer(start: nil, count: 0)
+    self.states = states
+    self.capacity = capacity
+    self.freeSlotCount = freeSlotCount
+    self.newcomerCount = newcomerCount
+    self.admissionMax = admissionMax
+  }
+
   /// The same event with the blocks as they are now.
-  func over(_ blocks: UnsafeBufferPointer<RequestBlock>) -> RequestEvent {
+  package func over(_ blocks: UnsafeBufferPointer<RequestBlock>) -> RequestEvent {
     var event = self
     event.blocks = blocks
     return event
@@ -101,11 +115,18 @@ public struct RequestBlock: Hashable, Sendable {
   public internal(set) var record: RecordNumber
   /// What the block is; in `settle`, what has become of it.
   public internal(set) var standing: Standing
+
+  package init(record: RecordNumber, standing: Standing) {
+    self.record = record
+    self.standing = standing
+  }
 }
 
 /// Reads the state of blocks. A view: valid during the call that brought it.
 public struct BlockStates {
-  let records: UnsafePointer<BlockRecord>
+  private let records: UnsafePointer<BlockRecord>
+
+  package init(_ records: borrowing BlockRecords) { self.records = UnsafePointer(records.pointer) }
 
   /// Whether the block is resident, published and not held.
   public func isEvictable(_ record: RecordNumber) -> Bool { records[Int(record.rawValue)].state == .ready }
