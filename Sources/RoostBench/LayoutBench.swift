@@ -61,16 +61,24 @@ enum LayoutBench {
     let plan = try pair.plan()
     let buffer = UnsafeMutableBufferPointer<CopyPiece>.allocate(capacity: plan.pieceCount)
     defer { buffer.deallocate() }
+    let bytes = UnsafeMutableRawBufferPointer(buffer)
     let callCount = max(1, (scale == .smoke ? 1 << 19 : 1 << 21) / plan.pieceCount)
-    var address: UInt = 0
-    return try Sampling.millionsPerSecond(
-      name: pair.name, operationCount: callCount * plan.pieceCount, sampleCount: scale == .smoke ? 3 : 15
-    ) { () throws(RoostError) in
-      for _ in 0..<callCount {
-        plan.emit(sourceBase: address, targetBase: address &+ 64, into: buffer)
-        address &+= buffer[plan.pieceCount - 1].source & 4096
+    let millions = Double(callCount * plan.pieceCount) / 1e6
+    var samples: [Double] = []
+    var ratios: [Double] = []
+    for sample in 0...(scale == .smoke ? 3 : 51) {
+      let seconds = try Sampling.seconds { () throws(RoostError) in
+        for call in 0..<callCount { plan.emit(sourceBase: UInt(call) << 12, targetBase: 64, into: buffer) }
       }
+      let fillSeconds = try Sampling.seconds { () throws(RoostError) in
+        for call in 0..<callCount { bytes.initializeMemory(as: UInt8.self, repeating: UInt8(call & 255)) }
+      }
+      guard sample > 0 else { continue }  // warms up
+      samples.append(millions / seconds)
+      ratios.append(fillSeconds / seconds)
     }
+    return BenchResult(
+      name: pair.name, unit: "M/s", samples: samples, reference: "memset of the same bytes", ratios: ratios)
   }
 
   // MARK: Planning

@@ -71,6 +71,7 @@ struct AliasSearch {
   }
 
   private mutating func finds() throws(LayoutError) -> Bool {
+    try takeStep()
     if needsDifference, terms.contains(where: { $0.stride == 0 }) { return true }
     return try descend(0, sum: 0, differs: !needsDifference)
   }
@@ -85,15 +86,19 @@ struct AliasSearch {
     let last = min(term.upper, floor(window.upperBound - term.reachBelow - sum, term.stride))
     guard first <= last else { return false }
     for difference in first...last {
-      stepsLeft -= 1
-      guard stepsLeft > 0 else {
-        throw .limitPassed(
-          "steps to see whether a target aliases", count: Limits.aliasStepMax, limit: Limits.aliasStepMax)
-      }
+      try takeStep()
       let next = sum + difference * term.stride
       if try descend(index + 1, sum: next, differs: differs || difference != 0) { return true }
     }
     return false
+  }
+
+  private mutating func takeStep() throws(LayoutError) {
+    stepsLeft -= 1
+    guard stepsLeft > 0 else {
+      let limit = Limits.aliasStepMax
+      throw .limitPassed("steps to see whether a target aliases itself", count: limit, limit: limit)
+    }
   }
 
   private func floor(_ value: Int, _ divisor: Int) -> Int {

@@ -19,7 +19,8 @@ public enum Limits {
   /// Streams that the ascending iterator merges when strides interleave (64 bytes and two small arrays each).
   public static let streamCountMax = 1 << 16
 
-  /// Steps that the search for a self-aliasing target may take (a few milliseconds). Nested strides take one a loop.
+  /// Steps that the search for a self-aliasing target may take (tens of milliseconds): one a pair of planes that may
+  /// overlap and one a difference tried. 500 planes interleaved with each other take half of them.
   static let aliasStepMax = 1 << 18
 
   /// Pieces that `emit` keeps as a template and repeats: 256 x 24 bytes = 6 KiB, a fifth of a first-level cache.
