@@ -114,7 +114,7 @@ import Testing
     for (sample, verdict) in zip(samples, verdicts) {
       let isAccepted = (try? sample.withUnsafeBytes { try JSONValue(parsing: $0) }) != nil
       accepted += isAccepted ? 1 : 0
-      #expect(isAccepted == (verdict == "y"), "seed \(seed), bytes \(JSONOracleTests.hex(sample))")
+      if isAccepted != (verdict == "y") { Issue.record("seed \(seed), bytes \(JSONOracleTests.hex(sample))") }
     }
     #expect(accepted > 1_000 && accepted < 29_000, "the samples must be of both kinds, \(accepted) were accepted")
   }
