@@ -62,8 +62,8 @@ let package = Package(
     module(
       "RoostReplay",
       [
-        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostEngine", "RoostBuiltins", "RoostConsole",
-        "CRoostPlatform", "CZstd",
+        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostEngine", "RoostBuiltins",
+        "RoostConsole", "CZstd",
       ]),
     module(
       "RoostBench",
@@ -100,5 +100,7 @@ let package = Package(
     .executableTarget(
       name: "PoolProbe", dependencies: ["RoostPrimitives", "RoostPool", "CRoostPlatform"], path: "Tests/PoolProbe",
       swiftSettings: swiftSettings),
+    tests("RoostReplayTests", ["RoostPrimitives", "RoostConsole", "RoostReplay"]),
+    tests("ProgramTests", ["roost", "RoostConsole"]),
   ]
 )

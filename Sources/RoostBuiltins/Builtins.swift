@@ -1,4 +1,5 @@
 import DeviceCPU
+import RoostBlocks
 import RoostDevice
 import RoostPrimitives
 
@@ -10,6 +11,13 @@ public enum Builtins {
     registry.register("cpu") { (index: Int) throws(RoostError) -> any Device in
       try CPUDevice(CPUDeviceConfiguration(index: index))
     }
+    return registry
+  }
+
+  /// A registry with the built-in eviction policies, to which others may be added.
+  public static func policies() -> PolicyRegistry {
+    let registry = PolicyRegistry()
+    registry.register(LeastRecentlyUsed.factory)
     return registry
   }
 }

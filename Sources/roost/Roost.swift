@@ -9,7 +9,10 @@ struct Roost {
 
   /// Every subcommand; one line each.
   static let commands: [Command] = [
-    BenchCommand.command, LayoutCommand.command, WorkerCommand.command,
+    ReplayCommand.command,
+    BenchCommand.command,
+    LayoutCommand.command,
+    WorkerCommand.command,
   ]
 
   static func main() {
