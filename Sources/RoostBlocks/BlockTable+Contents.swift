@@ -39,7 +39,7 @@ extension BlockTable {
   }
 
   /// Forgets every block of an identity: from now on none is found, and slots are freed as soon as no lease holds
-  /// them. Looks at every record: about 1 ns each.
+  /// them. Rare, so it simply reads every record, 64 bytes each.
   ///
   /// - Returns: how many blocks with a page were forgotten.
   @discardableResult public mutating func forget(_ identity: IdentityID) -> Int {

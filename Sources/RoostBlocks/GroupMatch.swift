@@ -31,8 +31,8 @@ public enum GroupMatch {
   /// The longest length, in tokens, at which every group can be loaded, and the blocks that each group needs for it.
   ///
   /// A length is a multiple of every group's block, because what is stored is whole blocks. Only `ready` counts as
-  /// loadable. Pure. Every block is looked at once; only a group whose window ends in the middle of what it has seen
-  /// skips ahead of the others.
+  /// loadable. Pure. Groups take turns in shortening the length, and remember which blocks they have found ready, so that a block
+  /// is looked at about once.
   ///
   /// - Parameters:
   ///   - groups: at least one; every `tokensPerBlock` is positive.
