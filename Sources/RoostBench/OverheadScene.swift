@@ -1,3 +1,4 @@
+import CRoostPlatform
 import RoostDevice
 import RoostLayout
 import RoostPrimitives
@@ -15,6 +16,7 @@ final class OverheadScene {
   private let queue: TransferQueue
   private let template: PageTemplate
   private let pages: [PageCopy]
+  private let pieces: [roost_copy_piece]
 
   init(on device: any Device, pieceCount: Int) throws(RoostError) {
     let shape = TransferShape(
@@ -30,6 +32,14 @@ final class OverheadScene {
     // Two apart, so that neighbours are not copied as one.
     pages = (0..<OverheadScene.pageCount).map {
       PageCopy(block: UInt32($0), slotAddress: slots.address + UInt(($0 ^ 1) * shape.pageByteCount))
+    }
+    let address = cache.address
+    pieces = pages.flatMap { page in
+      (0..<pieceCount).map { layer in
+        roost_copy_piece(
+          source: address + UInt((layer * shape.blockCount + Int(page.block)) * shape.pieceByteCount),
+          target: page.slotAddress + UInt(layer * shape.pieceByteCount), byte_count: shape.pieceByteCount)
+      }
     }
   }
 
@@ -48,4 +58,7 @@ final class OverheadScene {
     let result = try queue.wait(for: ticket, until: .after(seconds: 10))
     if case .failed(let error) = result.outcome { throw error }
   }
+
+  /// The copy loop alone over the pieces of all pages, on the calling thread.
+  func copyBarely() { roost_copy_pieces(pieces, pieces.count) }
 }

@@ -2,13 +2,13 @@ import RoostDevice
 import RoostPrimitives
 import Synchronization
 
-/// One recording of an event: completes once. Waiters sleep on the bell of the stream that will pass it.
+/// One recording of an event: completes once. Waiters wait on the stream that will pass it.
 final class Recording: Sendable {
   /// Nanoseconds of the monotonic clock at completion; 0 before.
   private let completion = Atomic<UInt64>(0)
-  private let bell: Doorbell
+  private let executor: StreamExecutor
 
-  init(bell: Doorbell) { self.bell = bell }
+  init(on executor: StreamExecutor) { self.executor = executor }
 
   /// When it completed; nil before.
   var completedAt: UInt64? {
@@ -20,22 +20,14 @@ final class Recording: Sendable {
   func complete() { completion.store(max(1, MonotonicClock().nanoseconds), ordering: .releasing) }
 
   /// Waits for completion; false if the deadline passed first.
-  func wait(spinNanoseconds: UInt64, until deadline: Deadline) -> Bool {
-    while true {
-      let count = bell.ringCount
-      if completedAt != nil { return true }
-      if !bell.wait(past: count, spinNanoseconds: spinNanoseconds, until: deadline) { return completedAt != nil }
-    }
+  func wait(until deadline: Deadline) -> Bool {
+    executor.wait(until: deadline) { completedAt != nil }
   }
 }
 
 /// An event of the CPU device.
 final class CPUEvent: DeviceEvent {
   private let recording = Mutex<Recording?>(nil)
-  private let spinNanoseconds: UInt64
-
-  init(spinNanoseconds: UInt64) { self.spinNanoseconds = spinNanoseconds }
-
   /// The last recording; nil if nobody has recorded the event.
   var lastRecording: Recording? { recording.withLock { $0 } }
 
@@ -49,7 +41,7 @@ final class CPUEvent: DeviceEvent {
 
   func wait(until deadline: Deadline) throws(RoostError) {
     guard let last = lastRecording else { return }
-    guard last.wait(spinNanoseconds: spinNanoseconds, until: deadline) else {
+    guard last.wait(until: deadline) else {
       throw RoostError(.timedOut, "the event had not completed when the deadline passed")
     }
   }

@@ -29,7 +29,7 @@ final class CPUStream: DeviceStream {
 
   func record(_ event: any DeviceEvent) throws(RoostError) {
     let event = try own(event)
-    let recording = Recording(bell: executor.completion)
+    let recording = Recording(on: executor)
     try executor.submit(.record(recording))
     event.record(recording)
   }

@@ -11,6 +11,9 @@ enum Limits {
   /// about 4 us on a quiet machine and 50 us in a virtual one; spinning longer than a few of these buys nothing.
   static let spinNanoseconds: UInt64 = 50_000
 
+  /// Copies up to this size may be executed by a waiter: at most 0.1 ms at 10 GB/s, which no deadline notices.
+  static let smallCopyByteCount: UInt = 1 << 20
+
   /// The size of a huge page on the processors in question (x86-64, and Arm with 4 KiB pages).
   static let hugePageByteCount = 2 << 20
 

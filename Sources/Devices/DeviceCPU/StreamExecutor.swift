@@ -7,6 +7,9 @@ import Synchronization
 ///
 /// Life cycle: 1. Made idle, without a thread. 2. The first operation starts the thread, which holds a reference.
 /// 3. The stream's end closes it: the thread finishes what is queued, ends, and drops the last reference.
+///
+/// Whoever holds the claim executes: the thread, or for small copies a waiter that would otherwise only watch. Handing
+/// 64 KiB to a thread that the system has put aside costs a hundred times the copy.
 final class StreamExecutor: Sendable {
   private struct Queue {
     var waiting: [StreamOperation] = []
@@ -17,15 +20,24 @@ final class StreamExecutor: Sendable {
     var skippedCount: UInt64 = 0
   }
 
+  /// What the holder of the claim has taken from the queue.
+  private final class Taken: @unchecked Sendable {
+    // Touched only by the holder of the claim.
+    var operations: [StreamOperation] = []
+    var next = 0
+  }
+
   private let queue = Mutex(Queue())
+  private let isClaimed = Atomic(false)
+  private let taken = Taken()
   private let hasThread = Atomic(false)
   private let threadStart = Mutex(())
   private let completedCount = Atomic<UInt64>(0)
   private let submission = Doorbell()
   private let copyVariant: CInt
   let spinNanoseconds: UInt64
-  /// Rings when an operation has ended; recordings wait on it.
-  let completion = Doorbell()
+  /// Rings when an operation has ended.
+  private let completion = Doorbell()
 
   init(copyVariant: CInt, spinNanoseconds: UInt64) {
     self.copyVariant = copyVariant
@@ -85,12 +97,17 @@ final class StreamExecutor: Sendable {
   }
 
   private func waitForCompletion(of count: UInt64, until deadline: Deadline) -> Bool {
+    wait(until: deadline) { completedCount.load(ordering: .acquiring) >= count }
+  }
+
+  /// Waits until `isDone`, which an operation of this stream makes true: lends a hand, spins, then sleeps. False if the
+  /// deadline passed first.
+  func wait(until deadline: Deadline, isDone: () -> Bool) -> Bool {
     while true {
       let rings = completion.ringCount
-      if completedCount.load(ordering: .acquiring) >= count { return true }
-      if !completion.wait(past: rings, spinNanoseconds: spinNanoseconds, until: deadline) {
-        return completedCount.load(ordering: .acquiring) >= count
-      }
+      if isDone() { return true }
+      if !deadline.hasPassed() { help(until: isDone) }
+      if !completion.wait(past: rings, spinNanoseconds: spinNanoseconds, until: deadline) { return isDone() }
     }
   }
 
@@ -103,32 +120,60 @@ final class StreamExecutor: Sendable {
   }
 
   private func run() {
-    var batch: [StreamOperation] = []
     while true {
       let rings = submission.ringCount
-      let (isClosed, first) = queue.withLock { queue in
-        swap(&queue.waiting, &batch)
-        return (queue.isClosed, queue.submittedCount - UInt64(batch.count))
+      if claim() {
+        while let operation = takeNext() { execute(operation) }
+        isClaimed.store(false, ordering: .releasing)
       }
-      if batch.isEmpty {
-        if isClosed { return }
-        submission.wait(past: rings, spinNanoseconds: spinNanoseconds, until: .never)
-        continue
-      }
-      for (offset, operation) in batch.enumerated() {
-        execute(operation, number: first + UInt64(offset) + 1)
-        completedCount.wrappingAdd(1, ordering: .releasing)
-        completion.ring()
-      }
-      batch.removeAll(keepingCapacity: true)
+      let (isClosed, submitted) = queue.withLock { ($0.isClosed, $0.submittedCount) }
+      if isClosed, completedCount.load(ordering: .acquiring) == submitted { return }
+      submission.wait(past: rings, spinNanoseconds: spinNanoseconds, until: .never)
     }
+  }
+
+  /// Executes small operations on the calling thread while nobody else executes, until `isDone`.
+  private func help(until isDone: () -> Bool) {
+    guard claim() else { return }
+    while !isDone(), let operation = peekNext(), operation.isSmall { if takeNext() != nil { execute(operation) } }
+    isClaimed.store(false, ordering: .releasing)
+    // The thread may have been turned away meanwhile, from work or from its end.
+    let (isClosed, submitted) = queue.withLock { ($0.isClosed, $0.submittedCount) }
+    if isClosed || completedCount.load(ordering: .acquiring) < submitted { submission.ring() }
+  }
+
+  private func claim() -> Bool {
+    isClaimed.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+  }
+
+  /// The next operation, which stays where it is. The caller holds the claim.
+  private func peekNext() -> StreamOperation? {
+    if taken.next == taken.operations.count {
+      taken.operations.removeAll(keepingCapacity: true)
+      taken.next = 0
+      queue.withLock { swap(&$0.waiting, &taken.operations) }
+    }
+    return taken.next < taken.operations.count ? taken.operations[taken.next] : nil
+  }
+
+  private func takeNext() -> StreamOperation? {
+    guard let operation = peekNext() else { return nil }
+    taken.next += 1
+    return operation
+  }
+
+  /// Executes the operation that was just taken.
+  private func execute(_ operation: StreamOperation) {
+    execute(operation, number: completedCount.load(ordering: .relaxed) + 1)
+    completedCount.wrappingAdd(1, ordering: .releasing)
+    completion.ring()
   }
 
   private func execute(_ operation: StreamOperation, number: UInt64) {
     switch operation {
     case .record(let recording): recording.complete()
     case .call(let action): action()
-    case .wait(let recording): _ = recording.wait(spinNanoseconds: spinNanoseconds, until: .never)
+    case .wait(let recording): _ = recording.wait(until: .never)
     case .copyOne, .copyMany, .copyRows:
       let isSkipped = queue.withLock { $0.failure != nil || number <= $0.skippedCount }
       if !isSkipped, let failure = copy(operation) { queue.withLock { $0.failure = failure } }

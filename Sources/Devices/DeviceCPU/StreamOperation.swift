@@ -9,6 +9,18 @@ enum StreamOperation {
   case record(Recording)
   case wait(Recording)
   case call(@Sendable () -> Void)
+
+  /// Whether a waiter may execute it instead of waiting for it: short, and free of foreign code and of waiting.
+  var isSmall: Bool {
+    switch self {
+    case .copyOne(let piece): piece.byteCount <= Limits.smallCopyByteCount
+    case .copyMany(let array): array.byteCount <= Limits.smallCopyByteCount
+    case .copyRows: false
+    case .record: true
+    case .wait(let recording): recording.completedAt != nil
+    case .call: false
+    }
+  }
 }
 
 /// An own copy of a caller's pieces. Immutable.
@@ -16,9 +28,13 @@ final class PieceArray: Sendable {
   // Written in the initialiser only.
   private nonisolated(unsafe) let storage: UnsafeMutableBufferPointer<CopyPiece>
 
+  /// Bytes of all pieces; wraps around if they are nonsense.
+  let byteCount: UInt
+
   init(copying pieces: UnsafeBufferPointer<CopyPiece>) {
     storage = .allocate(capacity: pieces.count)
     _ = storage.initialize(from: pieces)
+    byteCount = pieces.reduce(0) { $0 &+ $1.byteCount }
   }
 
   deinit { storage.deallocate() }
