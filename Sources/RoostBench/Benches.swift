@@ -5,5 +5,6 @@ public enum Benches {
     LayoutBench.bench,
     IndexBench.bench,
     PoolBench.bench,
+    .transfer,
   ]
 }
