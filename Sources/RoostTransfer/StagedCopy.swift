@@ -57,6 +57,7 @@ final class StagedCopy {
       }
     } catch {
       for buffer in buffers { try? settle(buffer, isStopped) }
+      settleLost(isStopped)
       throw error
     }
   }
@@ -125,6 +126,20 @@ final class StagedCopy {
       }
     }
     if case .failed(let error) = stream.query() { throw error }
+  }
+
+  /// Waits for copies that no event marks: until the whole stream is idle. Those of a load still write device memory, and
+  /// nobody may be told before that the job has ended.
+  private func settleLost(_ isStopped: () -> Bool) {
+    while buffers.contains(where: \.isLost), !isStopped() {
+      do throws(RoostError) {
+        try stream.wait(until: .after(seconds: Limits.driverPatienceSeconds))
+      } catch {
+        // Any other error is the stream's own, and comes when everything has ended.
+        if error.code == .timedOut { continue }
+      }
+      for index in buffers.indices { buffers[index].isLost = false }
+    }
   }
 
   /// Makes the buffers hold at least one page, and replaces lost ones.
