@@ -9,10 +9,10 @@ extension Engine {
   func copiesBegin(_ lease: LeaseID, attachment: Int) -> Bool {
     state.withLock { state in
       guard state.table.isLive(lease) else { return false }
-      guard state.fences.begin(lease, attachment) else { return true }
-      if state.table.copiesBegan(lease, attachment: attachment) != .stale { return true }
-      _ = state.fences.end(lease, attachment)
-      return false
+      // Asked for every job, not only for the first: a lease that was given up lives on while other jobs run.
+      guard state.table.copiesBegan(lease, attachment: attachment) != .stale else { return false }
+      state.fences.begin(lease, attachment)
+      return true
     }
   }
 

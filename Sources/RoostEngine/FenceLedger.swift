@@ -1,7 +1,7 @@
 import RoostBlocks
 
-/// Counts the jobs that run under each lease in each attachment, because the block table wants to hear only of the
-/// first and the last. A pure state machine.
+/// Counts the jobs that run under each lease in each attachment, because the block table wants to hear of the end of the
+/// last one only. A pure state machine.
 struct FenceLedger {
   private struct Fence: Hashable {
     var lease: LeaseID
@@ -18,11 +18,9 @@ struct FenceLedger {
     running[Fence(lease: lease, attachment: attachment)] != nil
   }
 
-  /// A job starts. True: it is the first of the lease in that attachment.
-  mutating func begin(_ lease: LeaseID, _ attachment: Int) -> Bool {
-    let fence = Fence(lease: lease, attachment: attachment)
-    running[fence, default: 0] += 1
-    return running[fence] == 1
+  /// A job starts.
+  mutating func begin(_ lease: LeaseID, _ attachment: Int) {
+    running[Fence(lease: lease, attachment: attachment), default: 0] += 1
   }
 
   /// A job has ended. True: it was the last of the lease in that attachment. A job that never began is ignored.
