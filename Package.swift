@@ -57,7 +57,9 @@ let package = Package(
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
       ]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
-    module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU"]),
+    module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
+    module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"]),
+    module("RoostConformance", ["RoostPrimitives", "RoostDevice"]),
     module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
     module(
       "RoostReplay",
@@ -92,6 +94,13 @@ let package = Package(
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "DeviceCPU",
         "EngineProbe",
+      ]),
+    tests("ConformanceTests", ["RoostPrimitives", "RoostDevice", "RoostConformance", "DeviceCPU", "DeviceMock"]),
+    tests(
+      "SimulationTests",
+      [
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
+        "DeviceMock", "CRoostPlatform",
       ]),
     .executableTarget(
       name: "EngineProbe",

@@ -1,4 +1,5 @@
 import DeviceCPU
+import DeviceMock
 import RoostBlocks
 import RoostDevice
 import RoostPrimitives
@@ -10,6 +11,9 @@ public enum Builtins {
     let registry = DeviceRegistry()
     registry.register("cpu") { (index: Int) throws(RoostError) -> any Device in
       try CPUDevice(CPUDeviceConfiguration(index: index))
+    }
+    registry.register("mock") { (index: Int) throws(RoostError) -> any Device in
+      try MockDevice(MockDeviceConfiguration(seed: UInt64(index)))
     }
     return registry
   }
