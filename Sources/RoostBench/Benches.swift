@@ -6,5 +6,6 @@ public enum Benches {
     IndexBench.bench,
     PoolBench.bench,
     .transfer,
+    .overhead,
   ]
 }

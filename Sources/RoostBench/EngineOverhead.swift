@@ -89,6 +89,16 @@ final class EngineOverhead {
   }
 }
 
+extension Bench {
+  /// What a request and a block cost beside their copies.
+  public static let overhead = Bench(
+    name: "overhead", summary: "what a request and a block cost beside their copies: transfer alone, whole engine"
+  ) { scale throws(RoostError) in
+    let device = try Builtins.devices().open("cpu:0")
+    return try TransferBench.overheadRows(on: device, scale) + TransferBench.engineOverheadRows(on: device, scale)
+  }
+}
+
 extension TransferBench {
   /// `overhead/engine-...`: whole requests through the engine's verbs, of one block, and each further block.
   static func engineOverheadRows(on device: any Device, _ scale: BenchScale) throws(RoostError) -> [BenchResult] {

@@ -42,7 +42,10 @@ final class ProcessTransferPlane: TransferPlane {
     try fill(shape)
   }
 
-  deinit { engine.close(until: .after(seconds: 1)) }
+  deinit {
+    engine.abort(lease)
+    engine.close(until: .after(seconds: 1))
+  }
 
   private static func store(
     _ keys: [Key], into grants: inout [StoreGrant], _ engine: Engine

@@ -18,8 +18,6 @@ extension Bench {
     for shape in TransferShape.all(scale) {
       try results += TransferBench.coldRows(shape, in: arena, reference, scale)
     }
-    results += try TransferBench.overheadRows(on: device, scale)
-    results += try TransferBench.engineOverheadRows(on: device, scale)
     for shape in TransferShape.all(scale) {
       try results += TransferBench.rows(shape, ProcessTransferPlane(shape), prefix: "process/", reference, scale)
     }
