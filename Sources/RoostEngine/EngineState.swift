@@ -15,7 +15,15 @@ struct EngineState: ~Copyable {
   var isExhausted: [Bool]
   /// Adopted pages whose bytes nobody has checked in this process.
   var unchecked: Set<SlotNumber> = []
+  let changes = ChangeBuffer()
   var counters = Counters()
+
+  /// Where the table writes its changes; kept, because a verb must not allocate.
+  final class ChangeBuffer {
+    let buffer = UnsafeMutableBufferPointer<SlotChange>.allocate(capacity: Limits.rowBatchMax)
+
+    deinit { buffer.deallocate() }
+  }
 
   struct Counters {
     var sealed = 0

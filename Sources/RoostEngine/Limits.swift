@@ -11,7 +11,7 @@ enum Limits {
   static let jobsInFlightMax = 4096
   /// Pages sealed in one go by the thread that seals behind: 64 pages of 2 MiB are 10 ms.
   static let sealBatchMax = 64
-  /// Changes of rows written in one go, on the stack of the verb.
+  /// Changes of rows written in one go: 16 KiB, half of a first-level cache.
   static let rowBatchMax = 256
   /// How long a worker sleeps when it has nothing to do and nobody sends: an upper bound for noticing its owner's end.
   static let workerIdleSeconds = 0.2

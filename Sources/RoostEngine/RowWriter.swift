@@ -18,16 +18,15 @@ extension Engine {
   /// - Parameter manner: what else to do, or to leave.
   func writeRows(_ state: inout EngineState, _ manner: RowManner = .plain) {
     guard let pool else { return }
-    withUnsafeTemporaryAllocation(of: SlotChange.self, capacity: Limits.rowBatchMax) { changes in
-      var count = 0
-      repeat {
-        count = state.table.drainChanges(into: changes)
-        for change in changes.prefix(count) {
-          write(change, pool, manner)
-          if change.key == nil { state.unchecked.remove(change.slot) }
-        }
-      } while count == changes.count
-    }
+    let changes = state.changes.buffer
+    var count = 0
+    repeat {
+      count = state.table.drainChanges(into: changes)
+      for change in changes.prefix(count) {
+        write(change, pool, manner)
+        if change.key == nil, !state.unchecked.isEmpty { state.unchecked.remove(change.slot) }
+      }
+    } while count == changes.count
   }
 
   private func write(_ change: SlotChange, _ pool: Pool, _ manner: RowManner) {

@@ -17,11 +17,23 @@ public final class LocalDataPlane: DataPlane {
   private let engine: Engine?
   private let templates: [PageTemplate]
   private let queue: TransferQueue
-  private let jobs = Mutex<[TransferTicket: Running]>([:])
+  private let jobs = Mutex(Jobs())
   /// Results that a caller of `poll` had no room for.
   private let ended = Mutex<[JobResult]>([])
 
+  /// Jobs in flight, in the order of their submission: an array, because the one that ends is mostly among the oldest.
+  private struct Jobs {
+    var running: [Running] = []
+    /// Reused by every submission.
+    var pages: [PageCopy] = []
+
+    mutating func take(_ ticket: TransferTicket) -> Running? {
+      running.firstIndex { $0.ticket == ticket }.map { running.remove(at: $0) }
+    }
+  }
+
   private struct Running {
+    var ticket: TransferTicket
     var lease: LeaseID?
     var failedBlocks: [Int]
     var blockCount: Int
@@ -86,35 +98,34 @@ public final class LocalDataPlane: DataPlane {
     let template = templates[job.group]
     let direction: TransferDirection = job.verb == .store ? .store : .load
     let transfer = TransferJob(direction, template: template, fence: fence)
-    var failed: [Int] = []
-    let ticket: TransferTicket = try withUnsafeTemporaryAllocation(of: PageCopy.self, capacity: blocks.count) {
-      pages throws(RoostError) in
-      var count = 0
+    let ticket = try jobs.withLock { jobs throws(RoostError) in
+      var failed: [Int] = []
+      jobs.pages.removeAll(keepingCapacity: true)
       for (index, block) in blocks.enumerated() {
         guard isCurrent(block, job.verb, slotByteCount: template.slotByteCount) else {
           failed.append(index)
           continue
         }
-        let address = UInt(bitPattern: view.memory.address(of: block.slot))
-        pages.initializeElement(at: count, to: PageCopy(block: block.block, slotAddress: address))
-        count += 1
+        jobs.pages.append(
+          PageCopy(block: block.block, slotAddress: UInt(bitPattern: view.memory.address(of: block.slot))))
       }
-      return try jobs.withLock { jobs throws(RoostError) in
-        // Under the lock, so that nobody polls the ticket before it is known here.
-        let ticket = try queue.submit(transfer, UnsafeBufferPointer(rebasing: pages[..<count]))
-        jobs[ticket] = Running(lease: job.lease, failedBlocks: failed, blockCount: blocks.count)
-        return ticket
+      // Under the lock, so that nobody polls the ticket before it is known here.
+      let ticket = try jobs.pages.withUnsafeBufferPointer { pages throws(RoostError) in
+        try queue.submit(transfer, pages)
       }
+      jobs.running.append(
+        Running(ticket: ticket, lease: job.lease, failedBlocks: failed, blockCount: blocks.count))
+      return ticket
     }
     return JobID(rawValue: ticket.rawValue)
   }
 
   /// Whether the slot still belongs to the block that the job means.
   private func isCurrent(_ block: BlockCopy, _ verb: CopyVerb, slotByteCount: Int) -> Bool {
-    guard view.memory.isKnown(block.slot), view.memory.bytes(of: block.slot).count == slotByteCount,
-      let row = view.row(of: block.slot), row.generation == block.generation
+    guard let standing = view.standing(of: block.slot), standing.generation == block.generation,
+      standing.slotByteCount == slotByteCount
     else { return false }
-    return verb == .load ? row.state == .ready || row.state == .sealed : row.state == .filling
+    return verb == .load ? standing.state == .ready || standing.state == .sealed : standing.state == .filling
   }
 
   /// See `DataPlane`.
@@ -158,7 +169,7 @@ public final class LocalDataPlane: DataPlane {
 
   /// Turns the queue's result into the job's and lets the fence fall.
   private func finish(_ result: TransferResult) -> JobResult? {
-    guard let running = jobs.withLock({ $0.removeValue(forKey: result.ticket) }) else { return nil }
+    guard let running = jobs.withLock({ $0.take(result.ticket) }) else { return nil }
     if let engine, let lease = running.lease { engine.copiesEnd(lease, attachment: Limits.localAttachment) }
     var job = JobResult(
       job: JobID(rawValue: result.ticket.rawValue), lease: running.lease, outcome: .done,

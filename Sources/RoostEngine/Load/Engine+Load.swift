@@ -14,11 +14,11 @@ extension Engine {
     into grants: UnsafeMutableBufferPointer<LoadGrant>
   ) throws(RoostError) -> LeaseID? {
     let origin = RequestOrigin(request: request, owner: owner, time: configuration.clock.nanoseconds)
-    let lease = try state.withLock { state throws(RoostError) in
+    let (lease, hasUnchecked) = try state.withLock { state throws(RoostError) in
       guard !state.isDraining else { throw Engine.draining }
-      return try state.table.beginLoad(keys, origin, into: grants)
+      return (try state.table.beginLoad(keys, origin, into: grants), !state.unchecked.isEmpty)
     }
-    if lease != nil { checkSeals(keys, grants) }
+    if lease != nil, hasUnchecked || sealsAtOnce { checkSeals(keys, grants) }
     return lease
   }
 

@@ -77,7 +77,7 @@ extension Engine {
 
   /// Checks leased pages that must be, drops those that differ, and says `missing` for them.
   func checkSeals(_ keys: UnsafeBufferPointer<Key>, _ grants: UnsafeMutableBufferPointer<LoadGrant>) {
-    guard let pool, sealsAtOnce || state.withLock({ !$0.unchecked.isEmpty }) else { return }
+    guard let pool else { return }
     for index in grants.indices.prefix(keys.count) where grants[index].outcome == .leased {
       let slot = grants[index].slot
       guard sealsAtOnce || state.withLock({ $0.unchecked.contains(slot) }) else { continue }
