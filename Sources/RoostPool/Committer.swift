@@ -34,7 +34,7 @@ final class Committer: Sendable {
   /// by touching it through the mapping. Elsewhere, allocating first costs a fifth less.
   private let touchesFirst: Bool
   private let isStopped = Atomic<Bool>(false)
-  private let thread = Mutex<HostThread?>(nil)
+  private let thread = Locked<HostThread?>(nil)
 
   init(_ site: Site) {
     self.site = site

@@ -8,7 +8,7 @@ final class EventQueue: Sendable {
     var isClosed = false
   }
 
-  private let content = Mutex(Content())
+  private let content = Locked(Content())
   private let doorbell = Doorbell()
 
   /// Adds an event. Whoever adds messages looks at `isFull` first; the others are few.

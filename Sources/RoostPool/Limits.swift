@@ -64,12 +64,17 @@ enum Limits {
   /// Messages that wait for the application in the owner: 4,096 x 64 KiB = 256 MiB at most. Beyond it the owner stops
   /// reading, and senders wait.
   static let incomingCountMax = 4096
+  /// The longest path of a socket: `sun_path` has 108 bytes, one of them the end.
+  static let socketPathBytesMax = 107
   /// How long the thread that serves the socket sleeps at most, so that a missed wake-up cannot last.
   static let serveSleepMilliseconds: CInt = 1000
   /// How long a new owner waits for the workers of the last one to go.
   static let adoptionWaitSeconds = 5.0
-  /// Attempts to make a pool's directory while others sweep it.
-  static let openAttemptsMax = 16
+  /// Attempts to make a pool's directory and lock it while others sweep: 5 ms apart where the lock is taken, so that
+  /// `lockPatienceSeconds` ends first.
+  static let openAttemptsMax = 64
+  /// How long an owner's lock must stand in the way of a new owner: others take it for a moment while they sweep.
+  static let lockPatienceSeconds = 0.1
   /// Directory entries looked at in one sweep.
   static let sweepCountMax = 1024
   /// The longest name of a pool.

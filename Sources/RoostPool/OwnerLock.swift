@@ -14,14 +14,14 @@ final class OwnerLock: Sendable {
     var inode: ino_t
   }
 
-  private static let held = Mutex<Set<FileNumber>>([])
+  private static let held = Locked<Set<FileNumber>>([])
   private static let fileName = "lock"
 
-  private let file: Mutex<Descriptor?>
+  private let file: Locked<Descriptor?>
   private let number: FileNumber
 
   private init(_ file: Descriptor, _ number: FileNumber) {
-    self.file = Mutex(file)
+    self.file = Locked(file)
     self.number = number
   }
 

@@ -26,14 +26,14 @@ final class OwnerSocket: Sendable {
 
   let events = EventQueue()
   let offer: Offer
-  private let listener: Mutex<Descriptor?>
+  private let listener: Locked<Descriptor?>
   private let wake: Descriptor
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let isStopped = Atomic<Bool>(false)
-  private let thread = Mutex<HostThread?>(nil)
+  private let thread = Locked<HostThread?>(nil)
 
   init(listener: Descriptor, offer: Offer) throws(RoostError) {
-    self.listener = Mutex(listener)
+    self.listener = Locked(listener)
     self.offer = offer
     let number = roost_wake_descriptor()
     wake = Descriptor(try Descriptor.check(number, "eventfd", "cannot make a descriptor for the pool's thread"))

@@ -37,7 +37,13 @@ public final class Pool: Sendable {
   /// - Throws: `busy` if the pool has an owner; `invalidInput` for a bad configuration; `outOfResources` if there is no
   ///   room for even one slot.
   public static func open(_ configuration: PoolConfiguration) throws(RoostError) -> Pool {
-    try Pool(PoolOpening(configuration))
+    let directory = try PoolOpening.claim(configuration)
+    do throws(RoostError) {
+      return try Pool(PoolOpening(configuration, directory))
+    } catch {
+      directory?.removeUnlessKept()
+      throw error
+    }
   }
 
   private init(_ opening: PoolOpening) throws(RoostError) {

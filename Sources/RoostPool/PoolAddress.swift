@@ -35,8 +35,16 @@ public struct PoolAddress: Hashable, Sendable, CustomStringConvertible {
     name = String(isAbstract ? rest.dropFirst() : rest)
   }
 
-  /// What to give to the socket calls: a path too long for them is gone to through its directory.
-  var shortName: String { name }
+  /// Calls `body` with the name to give to the socket calls. They take 107 bytes; a longer path is gone to through a
+  /// descriptor of its directory.
+  func withSocketName(_ body: (_ name: String, _ isAbstract: CInt) -> CInt) -> CInt {
+    guard !isAbstract, name.utf8.count > Limits.socketPathBytesMax else { return body(name, isAbstract ? 1 : 0) }
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    let number = open(parts.dropLast().joined(separator: "/"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { return -errno }
+    let directory = Descriptor(number)
+    return withExtendedLifetime(directory) { body("/proc/self/fd/\(number)/\(parts[parts.count - 1])", 0) }
+  }
 
   /// `unix:@NAME` or `unix:/PATH`.
   public var description: String { (isAbstract ? "unix:@" : "unix:") + name }

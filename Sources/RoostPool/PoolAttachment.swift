@@ -20,7 +20,7 @@ public final class PoolAttachment: Sendable {
   private let members: Descriptor?
   private let hugePages: Bool
   private let populator: Populator
-  private let buffer = Mutex(PacketBuffer())
+  private let buffer = Locked(PacketBuffer())
   private let process = getpid()
   private let isClosed = Atomic<Bool>(false)
   private let isLost = Atomic<Bool>(false)
@@ -41,7 +41,7 @@ public final class PoolAttachment: Sendable {
 
   private static func connect(_ address: PoolAddress, until deadline: Deadline) throws(RoostError) -> Descriptor {
     let milliseconds = CInt(min(deadline.secondsLeft(), 3600) * 1000)
-    let number = roost_socket_connect(address.shortName, address.isAbstract ? 1 : 0, milliseconds)
+    let number = address.withSocketName { roost_socket_connect($0, $1, milliseconds) }
     if number == -ENOENT || number == -ECONNREFUSED {
       throw RoostError(
         .notFound, "there is no pool at \(address), or its owner is gone; start the owner, or check the name")

@@ -25,6 +25,7 @@ final class PoolDirectory: Sendable {
   /// - Throws: `busy`, with the pid, if another process owns the pool; `invalidInput` if something else is there.
   static func open(name: String, in parent: String) throws(RoostError) -> PoolDirectory {
     let path = path(of: name, in: parent)
+    let patience = Deadline.after(seconds: Limits.lockPatienceSeconds)
     for _ in 0..<Limits.openAttemptsMax {
       if mkdir(path, 0o700) != 0, errno != EEXIST {
         throw .system("mkdir", errno, "cannot make the pool's directory", context: [("path", path)])
@@ -33,6 +34,10 @@ final class PoolDirectory: Sendable {
       switch try OwnerLock.take(in: descriptor, path: path) {
       case .taken(let lock): return PoolDirectory(path: path, descriptor: descriptor, lock: lock)
       case .held(let pid):
+        if !patience.hasPassed() {
+          usleep(5000)
+          continue
+        }
         let owner = pid.map { "process \($0)" } ?? "another process"
         throw RoostError(
           .busy, "the pool '\(name)' is owned by \(owner); stop it, or choose another name", context: [("path", path)])
@@ -97,6 +102,12 @@ final class PoolDirectory: Sendable {
     _ = rmdir(path)
   }
 
+  /// Removes the directory if there is nothing in it that a next owner could want.
+  func removeUnlessKept() {
+    let isKept = (try? KeptTable(in: self, boot: BootToken.current()))?.identity.isKept ?? false
+    if !isKept { removeAll() }
+  }
+
   /// Lets the next owner in.
   func release() { lock.release() }
 
@@ -129,12 +140,12 @@ final class PoolDirectory: Sendable {
     for entry in entries(of: Descriptor(number)) where entry.hasSuffix(suffix) {
       let name = String(entry.dropLast(suffix.count))
       guard name != own, PoolConfiguration.isName(name) else { continue }
-      if sweepOne(path(of: name, in: parent), boot: boot) { removed.append(name) }
+      if sweepOne(path(of: name, in: parent), in: parent, boot: boot) { removed.append(name) }
     }
     return removed
   }
 
-  private static func sweepOne(_ path: String, boot: BootToken) -> Bool {
+  private static func sweepOne(_ path: String, in parent: String, boot: BootToken) -> Bool {
     // Without a lock file it is not a pool, or one whose maker died at its first step and left it empty.
     guard access(path + "/lock", F_OK) == 0 else { return rmdir(path) == 0 }
     guard let descriptor = try? directory(path), let outcome = try? OwnerLock.take(in: descriptor, path: path),
@@ -143,7 +154,11 @@ final class PoolDirectory: Sendable {
     let pool = PoolDirectory(path: path, descriptor: descriptor, lock: lock)
     if let table = try? KeptTable(in: pool, boot: boot), table.identity.isKept { return false }
     guard let members = try? pool.members(), roost_file_lock(members.number, 1) == 0 else { return false }
-    pool.removeAll()
+    // Moved away first, since giving gigabytes back takes a while, in which the name should be free. Should this
+    // process die meanwhile, the new name is swept like any other.
+    let aside = PoolDirectory.path(of: "swept-\(UInt64.random(in: 0 ... .max))", in: parent)
+    guard rename(path, aside) == 0 else { return false }
+    PoolDirectory(path: aside, descriptor: descriptor, lock: lock).removeAll()
     return true
   }
 }

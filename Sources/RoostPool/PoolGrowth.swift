@@ -20,8 +20,8 @@ final class PoolGrowth: Sendable {
   private let memory: SlotMemory
   private let table: SlotTable
   private let socket: OwnerSocket?
-  private let ledger: Mutex<ChunkLedger>
-  private let shortage: Mutex<String?>
+  private let ledger: Locked<ChunkLedger>
+  private let shortage: Locked<String?>
   private let doorbell = Doorbell()
 
   init(_ opening: PoolOpening, _ socket: OwnerSocket?) {
@@ -30,8 +30,8 @@ final class PoolGrowth: Sendable {
     memory = opening.memory
     table = opening.table
     self.socket = socket
-    ledger = Mutex(opening.scan?.ledger ?? ChunkLedger(plan: opening.memory.plan))
-    shortage = Mutex(opening.shortage)
+    ledger = Locked(opening.scan?.ledger ?? ChunkLedger(plan: opening.memory.plan))
+    shortage = Locked(opening.shortage)
   }
 
   /// How much there is now.

@@ -17,17 +17,19 @@ struct PoolOpening {
   /// Why the plan is already smaller than asked for.
   let shortage: String?
 
-  init(_ configuration: PoolConfiguration) throws(RoostError) {
+  /// Checks the configuration, and becomes the owner of its directory if it has one.
+  static func claim(_ configuration: PoolConfiguration) throws(RoostError) -> PoolDirectory? {
     try configuration.validate()
+    guard case .directory(let path, _) = configuration.backing else { return nil }
+    let swept = PoolDirectory.sweep(path, except: configuration.name, boot: try BootToken.current())
+    if !swept.isEmpty { Log.write(.info, "removed pools of dead owners: \(swept.joined(separator: ", "))") }
+    return try PoolDirectory.open(name: configuration.name, in: path)
+  }
+
+  init(_ configuration: PoolConfiguration, _ directory: PoolDirectory?) throws(RoostError) {
     self.configuration = configuration
+    self.directory = directory
     boot = try BootToken.current()
-    switch configuration.backing {
-    case .anonymous: directory = nil
-    case .directory(let path, _):
-      let swept = PoolDirectory.sweep(path, except: configuration.name, boot: boot)
-      if !swept.isEmpty { Log.write(.info, "removed pools of dead owners: \(swept.joined(separator: ", "))") }
-      directory = try PoolDirectory.open(name: configuration.name, in: path)
-    }
     try directory?.waitForFormerMembers(until: .after(seconds: Limits.adoptionWaitSeconds))
     store = ChunkStore(
       name: configuration.name, directory: directory?.descriptor, hugePages: configuration.hugePages)
@@ -178,7 +180,7 @@ struct PoolOpening {
     guard configuration.acceptsAttachments else { return nil }
     let address = address
     if let directory { _ = unlinkat(directory.descriptor.number, "socket", 0) }
-    let number = roost_socket_listen(address.shortName, address.isAbstract ? 1 : 0, CInt(Limits.listenBacklog))
+    let number = address.withSocketName { roost_socket_listen($0, $1, CInt(Limits.listenBacklog)) }
     if number == -EADDRINUSE {
       let owner = PoolOpening.owner(of: address).map { "process \($0)" } ?? "another process"
       throw RoostError(.busy, "the pool '\(configuration.name)' is owned by \(owner); stop it, or choose another name")
@@ -203,7 +205,7 @@ struct PoolOpening {
 
   /// The process that listens at an address.
   private static func owner(of address: PoolAddress) -> Int32? {
-    let number = roost_socket_connect(address.shortName, address.isAbstract ? 1 : 0, 100)
+    let number = address.withSocketName { roost_socket_connect($0, $1, 100) }
     guard number >= 0 else { return nil }
     let socket = Descriptor(number)
     var pid: pid_t = 0

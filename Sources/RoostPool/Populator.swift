@@ -5,7 +5,7 @@ import Synchronization
 final class Populator: Sendable {
   private let doorbell = Doorbell()
   private let isStopped = Atomic<Bool>(false)
-  private let thread = Mutex<HostThread?>(nil)
+  private let thread = Locked<HostThread?>(nil)
 
   init(_ memory: SlotMemory) throws(RoostError) {
     let started = try HostThread.start("roost-populate") { self.run(memory) }

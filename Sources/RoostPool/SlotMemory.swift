@@ -26,11 +26,10 @@ public final class SlotMemory: Sendable {
   private nonisolated(unsafe) let start: UnsafeMutableRawPointer
   private nonisolated(unsafe) let reservation: UnsafeMutableRawPointer
   private let reservationBytes: Int
-  /// For every slot its address, 0 until it is known. Written by one thread under `assignLock` before the number
-  /// becomes known to anybody else, so that readers need no synchronisation of their own.
-  private nonisolated(unsafe) let addresses: UnsafeMutablePointer<UInt>
+  /// For every slot its address, 0 until it is known; stored after its class. Anonymous memory, and so zero at first.
+  private nonisolated(unsafe) let addresses: UnsafeMutablePointer<Atomic<UInt>>
   private nonisolated(unsafe) let classes: UnsafeMutablePointer<UInt8>
-  private let list = Mutex<[ChunkMemory]>([])
+  private let list = Locked<[ChunkMemory]>([])
 
   /// Reserves address space; nothing is mapped yet.
   ///
@@ -47,7 +46,7 @@ public final class SlotMemory: Sendable {
     start = UnsafeMutableRawPointer(bitPattern: address)!
     let slots = max(1, slotCountMax)
     let table = try SlotMemory.map(slots * SlotMemory.bytesPerSlot, PROT_READ | PROT_WRITE)
-    addresses = table.bindMemory(to: UInt.self, capacity: slots)
+    addresses = table.bindMemory(to: Atomic<UInt>.self, capacity: slots)
     classes = (table + slots * MemoryLayout<UInt>.stride).bindMemory(to: UInt8.self, capacity: slots)
   }
 
@@ -75,7 +74,8 @@ public final class SlotMemory: Sendable {
   /// - Precondition: the slot has been cut, and this process has heard of it (`isKnown`).
   public func address(of slot: SlotNumber) -> UnsafeMutableRawPointer {
     precondition(Int(slot.rawValue) < slotCountMax, "the slot's number is beyond the pool")
-    guard let address = UnsafeMutableRawPointer(bitPattern: addresses[Int(slot.rawValue)]) else {
+    let bits = addresses[Int(slot.rawValue)].load(ordering: .acquiring)
+    guard let address = UnsafeMutableRawPointer(bitPattern: bits) else {
       preconditionFailure("the slot has not been cut")
     }
     return address
@@ -83,7 +83,7 @@ public final class SlotMemory: Sendable {
 
   /// Whether the slot has been cut as far as this process knows: check numbers that come from outside.
   public func isKnown(_ slot: SlotNumber) -> Bool {
-    Int(slot.rawValue) < slotCountMax && addresses[Int(slot.rawValue)] != 0
+    Int(slot.rawValue) < slotCountMax && addresses[Int(slot.rawValue)].load(ordering: .acquiring) != 0
   }
 
   /// The size class of a slot.
@@ -150,8 +150,8 @@ public final class SlotMemory: Sendable {
     var address = UInt(bitPattern: self.address(ofChunk: piece.chunk))
     let stride = UInt(plan.sizes[piece.slotClass].strideBytes)
     for slot in piece.slots {
-      addresses[Int(slot)] = address
       classes[Int(slot)] = UInt8(piece.slotClass)
+      addresses[Int(slot)].store(address, ordering: .releasing)
       address += stride
     }
   }

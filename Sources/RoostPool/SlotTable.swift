@@ -82,9 +82,15 @@ final class SlotTable: Sendable {
 
   // MARK: Rows
 
-  private static let stateOffset = MemoryLayout<roost_table_row>.offset(of: \.state) ?? 0
-  private static let generationOffset = MemoryLayout<roost_table_row>.offset(of: \.generation) ?? 0
+  // A row is ten 64-bit words, each stored and loaded whole. Generation and state share one, which goes first and last.
+  private static let rowWords = MemoryLayout<roost_table_row>.size / 8
+  private static let stateWord = (MemoryLayout<roost_table_row>.offset(of: \.generation) ?? 0) / 8
   private static let checkOffset = MemoryLayout<roost_table_row>.offset(of: \.check) ?? 0
+  private static let stateMask = UInt64(UInt32.max) << 32
+
+  private func words(of slot: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    (start + layout.rowOffset(slot)).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
 
   /// Seeded with the pool's token and the slot, so that a row of another pool, or in another row's place, fails.
   private func check(_ row: roost_table_row, slot: Int) -> UInt64 {
@@ -99,37 +105,46 @@ final class SlotTable: Sendable {
     let slot = Int(row.slot.rawValue)
     var stored = row.stored
     stored.check = check(stored, slot: slot)
-    let place = start + layout.rowOffset(slot)
-    let state = word(at: layout.rowOffset(slot) + SlotTable.stateOffset)
+    let place = words(of: slot)
     // An exchange, not a store: nothing that follows may become visible before it.
-    _ = state.pointee.exchange(RowState.empty.rawValue, ordering: .acquiringAndReleasing)
-    stored.state = RowState.empty.rawValue
-    place.storeBytes(of: stored, as: roost_table_row.self)
-    state.pointee.store(row.state.rawValue, ordering: .releasing)
+    _ = place[SlotTable.stateWord].exchange(0, ordering: .acquiringAndReleasing)
+    withUnsafeBytes(of: stored) { bytes in
+      for word in 0..<SlotTable.rowWords where word != SlotTable.stateWord {
+        place[word].store(bytes.load(fromByteOffset: word * 8, as: UInt64.self), ordering: .relaxed)
+      }
+      let last = bytes.load(fromByteOffset: SlotTable.stateWord * 8, as: UInt64.self)
+      place[SlotTable.stateWord].store(last, ordering: .releasing)
+    }
   }
 
-  /// Empties a row; its generation stays readable.
+  /// Empties a row.
   func clear(_ slot: SlotNumber) {
-    let state = word(at: layout.rowOffset(Int(slot.rawValue)) + SlotTable.stateOffset)
-    state.pointee.store(RowState.empty.rawValue, ordering: .releasing)
+    words(of: Int(slot.rawValue))[SlotTable.stateWord].store(0, ordering: .releasing)
+    // What the caller writes into the slot from now on must not become visible before.
+    atomicMemoryFence(ordering: .acquiringAndReleasing)
   }
 
   /// Reads a row; nil if it is empty, being written, or damaged.
   func row(_ slot: SlotNumber) -> SlotRow? {
     let index = Int(slot.rawValue)
-    let state = word(at: layout.rowOffset(index) + SlotTable.stateOffset).pointee.load(ordering: .acquiring)
-    guard state != RowState.empty.rawValue else { return nil }
-    var stored = (start + layout.rowOffset(index)).load(as: roost_table_row.self)
+    let place = words(of: index)
+    let state = place[SlotTable.stateWord].load(ordering: .acquiring)
+    guard state & SlotTable.stateMask != 0 else { return nil }
+    var stored = roost_table_row()
+    withUnsafeMutableBytes(of: &stored) { bytes in
+      for word in 0..<SlotTable.rowWords {
+        let value = word == SlotTable.stateWord ? state : place[word].load(ordering: .relaxed)
+        bytes.storeBytes(of: value, toByteOffset: word * 8, as: UInt64.self)
+      }
+    }
     // A copy made while the owner wrote is torn, and a torn copy fails its check.
-    stored.state = state
     guard stored.check == check(stored, slot: index) else { return nil }
     return SlotRow(stored, slot: slot)
   }
 
   /// Whether a row claims to hold something, true or not.
   func isOccupied(_ slot: SlotNumber) -> Bool {
-    let state = word(at: layout.rowOffset(Int(slot.rawValue)) + SlotTable.stateOffset)
-    return state.pointee.load(ordering: .acquiring) != RowState.empty.rawValue
+    words(of: Int(slot.rawValue))[SlotTable.stateWord].load(ordering: .acquiring) & SlotTable.stateMask != 0
   }
 
   // MARK: Chunks

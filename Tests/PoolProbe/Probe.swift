@@ -16,6 +16,7 @@ import RoostPrimitives
       case "own": try Owning.run(options)
       case "store": try Storing.run(options)
       case "work": try Working.run(options)
+      case "knock": Knocking.run(options)
       default: throw RoostError(.invalidInput, "there is no mode '\(options.mode)'")
       }
     } catch {
@@ -191,5 +192,22 @@ enum Working {
       }
       if seed == 1 { Probe.say("writing") }
     }
+  }
+}
+
+/// Sends bytes to an abstract socket, without asking whose it is, and reports the first byte of the answer.
+enum Knocking {
+  static func run(_ options: Options) {
+    let socket = roost_socket_connect(options["socket"] ?? "", 1, 1000)
+    let bytes = (options["bytes"] ?? "").split(separator: ",").compactMap { UInt8($0) }
+    _ = bytes.withUnsafeBytes { roost_message_send(socket, $0.baseAddress, $0.count, nil, 0) }
+    var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+    poll(&entry, 1, 10_000)
+    var answer = [UInt8](repeating: 0, count: 4096)
+    var count: CInt = 0
+    let length = answer.withUnsafeMutableBytes {
+      roost_message_receive(socket, $0.baseAddress, $0.count, nil, 0, &count)
+    }
+    Probe.say(length > 0 ? "answer \(answer[0])" : "silence")
   }
 }

@@ -59,12 +59,16 @@ import Testing
         good += 1
         let seed = UInt64(row.slot.rawValue)
         #expect(row.key == Scratch.key(seed) && row.generation == 1, comment)
+        #expect(pool.adoption?.identities.first == AdoptionTests.digest, comment)
         #expect(Scratch.isFilled(pool.memory.bytes(of: row.slot), seed: seed), comment)
       }
       // No slot is there twice, and all can be used.
       var slots = Set(pool.adoption?.ranges.flatMap { Array($0.slots) } ?? [])
       #expect(slots.count == pool.adoption?.ranges.reduce(0) { $0 + $1.slots.count } ?? 0, comment)
-      for slot in try Scratch.cutAll(pool) { #expect(slots.insert(slot.rawValue).inserted, comment) }
+      for slot in try Scratch.cutAll(pool) {
+        #expect(slots.insert(slot.rawValue).inserted, comment)
+        #expect(pool.row(of: slot) == nil, comment)
+      }
       for slot in slots { AdoptionTests.store(pool, SlotNumber(rawValue: slot), seed: 1) }
       return good
     }
@@ -113,6 +117,42 @@ import Testing
         let good = try specimen.openAndCheck("seed \(seed)")
         #expect(good >= specimen.pageCount - 8 && good <= specimen.pageCount, "seed \(seed)")
       }
+    }
+  }
+
+  @Test func aChunkWithAHoleIsNotTakenForAWholeOne() throws {
+    try Scratch.withDirectory { path in
+      let specimen = try Specimen(in: path)
+      let name = specimen.folder + "/chunk-0000"
+      truncate(name, 0)
+      truncate(name, 32 << 10)
+      let pool = try Pool.open(specimen.configuration)
+      defer { pool.close() }
+      #expect(pool.adoption?.droppedChunkCount == 1 && pool.adoption?.ranges.count == 5)
+      // Its slots come back, empty, when it has been allocated again.
+      #expect(try Scratch.cutAll(pool).prefix(8).map(\.rawValue) == Array(0..<8))
+    }
+  }
+
+  @Test func twoChunksThatClaimTheSameSlotsAreBothDropped() throws {
+    Log.level = .error
+    try Scratch.withDirectory { path in
+      let specimen = try Specimen(in: path)
+      do {
+        let directory = try PoolDirectory.open(name: specimen.configuration.name, in: path)
+        let kept = try KeptTable(in: directory, boot: try BootToken.current())
+        let table = try SlotTable(
+          file: kept.file, layout: kept.layout, poolToken: kept.identity.poolToken, isWritable: true)
+        let first = try #require(table.cut(chunk: 0))
+        table.setCut(
+          ChunkLedger.Piece(chunk: 2, slotClass: 0, slots: first.piece.slots), byteCount: first.byteCount)
+        directory.release()
+      }
+      let pool = try Pool.open(specimen.configuration)
+      #expect(pool.adoption?.droppedChunkCount == 2)
+      #expect(pool.adoption?.rows.contains { $0.slot.rawValue < 8 } == false)
+      pool.close()
+      _ = try specimen.openAndCheck("afterwards")
     }
   }
 

@@ -8,7 +8,7 @@ import Testing
 /// Peers that break the rules: the owner goes on serving the others, and a worker gets an error.
 @Suite struct HostilePeerTests {
   static func connect(_ address: PoolAddress) throws -> Descriptor {
-    let number = roost_socket_connect(address.shortName, address.isAbstract ? 1 : 0, 2000)
+    let number = address.withSocketName { roost_socket_connect($0, $1, 2000) }
     try #require(number >= 0)
     return Descriptor(number)
   }
@@ -103,7 +103,11 @@ import Testing
     let child = try Child("work", ["user": "65534", "address": pool.address.description])
     #expect(child.line()?.hasPrefix("error invalidInput") == true)
     #expect(child.wait() == 1)
-    #expect(pool.events().isEmpty)
+    // The worker refuses by itself. One that does not is refused by the owner.
+    let hello = try Self.hello().packet.map { String($0) }.joined(separator: ",")
+    let rude = try Child("knock", ["user": "65534", "socket": pool.address.name, "bytes": hello])
+    #expect(rude.line() == "answer \(Wire.Kind.refusal.rawValue)")
+    #expect(pool.events(until: .after(seconds: 0.05)).isEmpty)
   }
 
   @Test func anOwnerThatTalksNonsenseIsAnError() throws {

@@ -149,3 +149,63 @@ import Testing
     #expect(try Scratch.cutAll(pool).count == 64)
   }
 }
+
+/// What a failed or repeated opening leaves behind.
+@Suite struct OpeningTests {
+  @Test func aFailedOpeningLeavesNothing() throws {
+    try Scratch.withDirectory { path in
+      var configuration = Scratch.configuration(capacity: 1 << 20, slots: [64 << 10], in: path, keep: false)
+      // The socket's place is taken by something that cannot be removed as a file.
+      try FileManager.default.createDirectory(
+        atPath: path + "/\(configuration.name).roost/socket/x", withIntermediateDirectories: true)
+      #expect(throws: RoostError.self) { try Pool.open(configuration) }
+      let left = try FileManager.default.subpathsOfDirectory(atPath: path + "/\(configuration.name).roost")
+      #expect(Set(left) == ["socket", "socket/x"])
+      configuration.name += "2"
+      configuration.capacity = ByteCount(1)
+      #expect(throws: RoostError.self) { try Pool.open(configuration) }
+      #expect(!FileManager.default.fileExists(atPath: path + "/\(configuration.name).roost"))
+    }
+  }
+
+  @Test func aDirectoryDeepDownHasASocketAllTheSame() throws {
+    try Scratch.withDirectory { path in
+      let deep = path + "/" + Array(repeating: String(repeating: "d", count: 60), count: 4).joined(separator: "/")
+      try FileManager.default.createDirectory(atPath: deep, withIntermediateDirectories: true)
+      let pool = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [64 << 10], in: deep))
+      defer { pool.close() }
+      let address = try PoolAddress(parsing: pool.address.description)
+      #expect(address == pool.address)
+      #expect(try PoolAttachment.attach(to: address, until: Scratch.deadline).memory.slotCountMax == 16)
+    }
+  }
+
+  @Test func manyOwnersThatOpenAtOnceSweepWithoutHarm() throws {
+    try Scratch.withDirectory { path in
+      let dead = try (0..<4).map { try Child("own", ["directory": path, "name": "dead-\($0)", "keep": "no"]) }
+      for child in dead { _ = child.line() }
+      for child in dead { child.kill() }
+      let children = try (0..<8).map { index in
+        // Half of them take over a name that the others sweep.
+        try Child("own", ["directory": path, "name": index < 4 ? "dead-\(index)" : "new-\(index)", "keep": "no"])
+      }
+      for child in children { #expect(child.line()?.hasPrefix("ready") == true) }
+      for child in children { child.kill() }
+      let last = try Pool.open(Scratch.configuration(capacity: 1 << 20, slots: [4096], in: path, name: "last"))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["last.roost"])
+      last.close()
+    }
+  }
+
+  @Test func addressesThatAreNoneAreRefused() {
+    for text in ["", "unix:", "unix:@", "tcp:x", "/x", "unix:a\0b"] {
+      #expect(throws: RoostError.self) { try PoolAddress(parsing: text) }
+    }
+    #expect(throws: RoostError.self) {
+      try PoolAttachment.attach(to: .directory(path: "/nonexistent", name: "x"), until: Scratch.deadline)
+    }
+    #expect(throws: RoostError.self) {
+      try PoolAttachment.attach(to: .anonymous(name: Scratch.uniqueName()), until: Scratch.deadline)
+    }
+  }
+}

@@ -16,6 +16,11 @@ enum Privileges {
     return (try? withControlGroup(limit: 64 << 20) { _ in true }) ?? false
   }()
 
+  /// Whether the tests, and so the child processes, run under a sanitizer.
+  static let isSanitized = ["__tsan_init", "__asan_init"].contains { (name: String) in
+    dlsym(nil, name) != nil
+  }
+
   static func withMount<Result>(bytes: Int, _ body: (String) throws -> Result) throws -> Result {
     try Scratch.withDirectory(in: NSTemporaryDirectory()) { path in
       try #require(mount("none", path, "tmpfs", 0, "size=\(bytes)") == 0)

@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -32,7 +33,10 @@ int roost_memory_file(const char *name, size_t huge_page_bytes) {
   }
   int descriptor = memfd_create(name, flags | MFD_NOEXEC_SEAL);
   if (descriptor < 0 && errno == EINVAL) descriptor = memfd_create(name, flags);
-  return descriptor < 0 ? -errno : descriptor;
+  if (descriptor < 0) return -errno;
+  // Memory files come with mode 0777, which counts for whoever opens them through /proc.
+  fchmod(descriptor, 0600);
+  return descriptor;
 }
 
 int roost_memory_seal_size(int descriptor) {

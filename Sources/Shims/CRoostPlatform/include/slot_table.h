@@ -70,16 +70,17 @@ struct roost_table_identity {
 enum { ROOST_ROW_EMPTY = 0, ROOST_ROW_FILLING = 1, ROOST_ROW_READY = 2, ROOST_ROW_SEALED = 3 };
 
 // Protocol of a row. The owner, and nobody else: 1. stores `state` = empty; 2. stores every other field, `check` among
-// them; 3. stores `state`. Between any two of these its process may be killed. A reader believes a row whose state is
-// not empty and whose check (over all other fields and the state) holds: killed before 3, the state is empty.
+// them; 3. stores `state`, in one word with `generation`. Between any two of these its process may be killed. A reader
+// believes a row whose state is not empty and whose check (over all other fields and the state) holds: killed before 3,
+// the state is empty.
 struct roost_table_row {
   uint32_t identity;
   uint16_t group;
   uint8_t hash_bytes;
   uint8_t reserved;
   uint64_t hash[4];
-  uint32_t generation;
-  uint32_t state;
+  uint32_t generation;  // low half of a word
+  uint32_t state;       // high half of it
   uint32_t byte_count;
   uint32_t representation;
   uint64_t seal[2];
@@ -87,5 +88,6 @@ struct roost_table_row {
 };
 
 _Static_assert(sizeof(struct roost_table_header) <= ROOST_TABLE_OWNER_OFFSET, "the header overlaps the owner");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the state is the high half of its word");
 _Static_assert(sizeof(struct roost_table_chunk) == 32, "a chunk has 32 bytes");
 _Static_assert(sizeof(struct roost_table_row) == 80, "a row has 80 bytes");
