@@ -38,9 +38,9 @@ extension Engine {
       return
     }
     if manner == .adopting, change.state == .ready { return }
-    let state: RowState = change.state == .writing ? .filling : .ready
+    guard change.state != .writing else { return pool.markFilling(change.slot, generation: change.generation) }
     let byteCount = UInt32(configuration.groups[Int(key.group)].pageByteCount)
     pool.write(
-      SlotRow(slot: change.slot, generation: change.generation, state: state, key: key, byteCount: byteCount))
+      SlotRow(slot: change.slot, generation: change.generation, state: .ready, key: key, byteCount: byteCount))
   }
 }

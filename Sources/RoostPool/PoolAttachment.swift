@@ -190,4 +190,8 @@ public final class PoolAttachment: Sendable {
 
   /// What the table says about a slot now; nil if it is empty, being written, unknown here, or damaged.
   public func row(of slot: SlotNumber) -> SlotRow? { memory.isKnown(slot) ? table.row(slot) : nil }
+
+  /// State, generation and size of a slot: one load, without the row's check. Nil if the slot is unknown here, or its
+  /// row is damaged.
+  public func standing(of slot: SlotNumber) -> SlotStanding? { table.standing(of: slot, in: memory) }
 }

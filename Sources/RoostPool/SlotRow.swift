@@ -13,6 +13,16 @@ public enum RowState: UInt32, Sendable, CaseIterable {
   case sealed
 }
 
+/// What a slot is at the moment: enough to see whether it still means what it meant.
+public struct SlotStanding: Hashable, Sendable {
+  /// Which reuse of the slot this is.
+  public var generation: UInt32
+  /// How far the content is.
+  public var state: RowState
+  /// The size of the slot.
+  public var slotByteCount: Int
+}
+
 /// What the slot table says about one slot.
 public struct SlotRow: Hashable, Sendable {
   /// The slot.

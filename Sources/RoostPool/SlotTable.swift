@@ -117,6 +117,14 @@ final class SlotTable: Sendable {
     }
   }
 
+  /// Marks a slot as being filled by the writers of a generation: one store. The rest of the row is whatever it was, so
+  /// that nobody takes it for a page.
+  func markFilling(_ slot: SlotNumber, generation: UInt32) {
+    let word = UInt64(RowState.filling.rawValue) << 32 | UInt64(generation)
+    // An exchange: what the writers put into the slot must not become visible before.
+    _ = words(of: Int(slot.rawValue))[SlotTable.stateWord].exchange(word, ordering: .acquiringAndReleasing)
+  }
+
   /// Empties a row.
   func clear(_ slot: SlotNumber) {
     words(of: Int(slot.rawValue))[SlotTable.stateWord].store(0, ordering: .releasing)
@@ -140,6 +148,20 @@ final class SlotTable: Sendable {
     // A copy made while the owner wrote is torn, and a torn copy fails its check.
     guard stored.check == check(stored, slot: index) else { return nil }
     return SlotRow(stored, slot: slot)
+  }
+
+  /// The same with the size, for a slot that `memory` knows.
+  func standing(of slot: SlotNumber, in memory: SlotMemory) -> SlotStanding? {
+    guard memory.isKnown(slot), let (generation, state) = standing(slot) else { return nil }
+    return SlotStanding(
+      generation: generation, state: state, slotByteCount: memory.slotByteCounts[memory.slotClass(of: slot)])
+  }
+
+  /// What a row says of its state and generation, true or not; one load.
+  func standing(_ slot: SlotNumber) -> (generation: UInt32, state: RowState)? {
+    let word = words(of: Int(slot.rawValue))[SlotTable.stateWord].load(ordering: .acquiring)
+    guard let state = RowState(rawValue: UInt32(word >> 32)) else { return nil }
+    return (UInt32(truncatingIfNeeded: word), state)
   }
 
   /// Whether a row claims to hold something, true or not.
