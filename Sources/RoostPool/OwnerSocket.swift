@@ -255,7 +255,7 @@ final class OwnerSocket: Sendable {
     guard let hello = Hello(reader) else { return false }
     do throws(RoostError) {
       try check(hello)
-      guard state.usedIndexes != .max else {
+      guard (~state.usedIndexes).trailingZeroBitCount < Limits.attachmentCountMax else {
         throw RoostError(.busy, "\(Limits.attachmentCountMax) processes are attached to the pool, which is the limit")
       }
       var files = [offer.table]
