@@ -31,6 +31,8 @@ struct Connection {
   let process: Descriptor?
   let pid: Int32
   var phase: Phase
+  /// Why it is refused whatever it says; nil if nothing is against it yet.
+  var objection: RoostError?
   private var outgoing: [Outgoing] = []
   private var head = 0
   private var applicationCount = 0

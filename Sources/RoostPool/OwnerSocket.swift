@@ -241,9 +241,10 @@ final class OwnerSocket: Sendable {
     var connection = Connection(
       socket: socket, process: process >= 0 ? Descriptor(process) : nil, pid: pid,
       phase: .greeting(.after(seconds: Limits.handshakeSeconds)))
-    guard user == geteuid() else {
-      refuse(&connection, RoostError(.invalidInput, "the pool belongs to user \(geteuid()), not to user \(user)"))
-      return
+    if user != geteuid() {
+      // Said when its hello has been read: closing a socket with something unread in it takes the answer back.
+      connection.objection = RoostError(
+        .invalidInput, "the pool belongs to user \(geteuid()), not to user \(user)")
     }
     state.connections.append(connection)
   }
@@ -254,6 +255,7 @@ final class OwnerSocket: Sendable {
   private func greet(_ connection: inout Connection, _ state: inout State, _ reader: Wire.Reader) -> Bool {
     guard let hello = Hello(reader) else { return false }
     do throws(RoostError) {
+      if let objection = connection.objection { throw objection }
       try check(hello)
       guard (~state.usedIndexes).trailingZeroBitCount < Limits.attachmentCountMax else {
         throw RoostError(.busy, "\(Limits.attachmentCountMax) processes are attached to the pool, which is the limit")
