@@ -6,13 +6,19 @@ import Testing
 /// Random requests against random settings and faults. A failure prints its seed, which is all that is needed to see it
 /// again: `ROOST_TEST_SEED=n swift test --filter ChaosTests`.
 @Suite struct ChaosTests {
-  private static let chosen = ProcessInfo.processInfo.environment["ROOST_TEST_SEED"].flatMap(UInt64.init)
+  private static let chosen = number("ROOST_TEST_SEED")
+  /// More of them for a long soak.
+  private static let seedCount = number("ROOST_TEST_SEED_COUNT") ?? 1000
+
+  private static func number(_ variable: String) -> UInt64? {
+    ProcessInfo.processInfo.environment[variable].flatMap(UInt64.init)
+  }
 
   @Test func noSeedLeadsToAWrongByteOrALostLease() throws {
     var loadedCount = 0
     var publishedCount = 0
     var fired: [MockFault.Kind: Int] = [:]
-    for seed in Self.chosen.map({ $0...$0 }) ?? 0...999 {
+    for seed in Self.chosen.map({ $0...$0 }) ?? 0...Self.seedCount - 1 {
       let run = try SimulatedRun.chaos(seed: seed)
       #expect(run.complaints.isEmpty, "seed \(seed), faults \(run.stage.allFiredFaults)")
       loadedCount += run.loadedCount
