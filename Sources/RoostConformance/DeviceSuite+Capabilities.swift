@@ -146,7 +146,7 @@ extension DeviceSuite {
 
 /// Notes numbers from any thread, in their order.
 final class CallOrder: Sendable {
-  private let list = Mutex<[Int]>([])
+  private let list = Locked<[Int]>([])
   var numbers: [Int] { list.withLock { $0 } }
   func add(_ number: Int) { list.withLock { $0.append(number) } }
 }

@@ -6,7 +6,7 @@ public final class DeviceRegistry: Sendable {
   /// Makes the device with the given index, or says why it cannot.
   public typealias Factory = @Sendable (_ index: Int) throws(RoostError) -> any Device
 
-  private let factories = Mutex<[(scheme: String, factory: Factory)]>([])
+  private let factories = Locked<[(scheme: String, factory: Factory)]>([])
 
   /// Makes an empty registry.
   public init() {}

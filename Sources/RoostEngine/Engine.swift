@@ -21,8 +21,8 @@ public final class Engine: Sendable {
   public let pool: Pool?
   let state: Guarded<EngineState>
   let slotClasses: [SlotClass]
-  let sealer: Mutex<Sealer?> = Mutex(nil)
-  let routes = Mutex(MessageRoutes())
+  let sealer: Locked<Sealer?> = Locked(nil)
+  let routes = Locked(MessageRoutes())
 
   /// Opens an engine: makes or adopts the pool. Returns at once; slots become usable as the pool commits them
   /// (`waitUntilCommitted`).

@@ -8,7 +8,7 @@ final class ResultBoard: Sendable {
     var openCount = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   /// Rings with every result.
   let bell = Doorbell()
 

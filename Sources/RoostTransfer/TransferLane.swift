@@ -46,8 +46,8 @@ final class TransferLane: Sendable {
   let stream: any DeviceStream
   private let board: ResultBoard
   private let measuresTime: Bool
-  private let state = Mutex(State())
-  private let starter = Mutex(())
+  private let state = Locked(State())
+  private let starter = Locked(())
   /// Touched only by the holder of `starter`.
   private let batch = PieceBatch()
   private let bell = Doorbell()

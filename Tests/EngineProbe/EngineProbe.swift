@@ -10,8 +10,8 @@ import RoostPrimitives
 ///     EngineProbe worker ADDRESS LAYERS PIECE_BYTES BLOCKS
 ///     EngineProbe owner DIRECTORY NAME CAPACITY_BYTES LAYERS PIECE_BYTES FIRST_KEY
 ///
-/// The owner stores pages for ever, request after request, and writes the number of each request that is committed as
-/// a line to standard output.
+/// The owner stores pages for ever, request after request, and writes the number of each request whose pages are
+/// committed and sealed as a line to standard output.
 @main struct EngineProbe {
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())
@@ -50,6 +50,7 @@ import RoostPrimitives
     var first = UInt64(number(arguments[6]))
     while true {
       try store(first, shape.blockCount, engine, plane, cache, identity)
+      while engine.statistics.sealed < engine.statistics.blocks.published { usleep(50) }
       print(first)
       fflush(nil)
       first += UInt64(shape.blockCount)

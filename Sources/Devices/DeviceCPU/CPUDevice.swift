@@ -18,8 +18,8 @@ public final class CPUDevice: Device {
 
   private let deviceMemory: CPUMemory
   private let hostMemory: CPUMemory
-  private let registered = Mutex<Set<HostMemory>>([])
-  private let executors = Mutex<[WeakExecutor]>([])
+  private let registered = Locked<Set<HostMemory>>([])
+  private let executors = Locked<[WeakExecutor]>([])
   private let copyVariant: CInt
   private let spinNanoseconds: UInt64
 

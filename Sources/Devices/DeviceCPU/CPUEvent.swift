@@ -27,7 +27,7 @@ final class Recording: Sendable {
 
 /// An event of the CPU device.
 final class CPUEvent: DeviceEvent {
-  private let recording = Mutex<Recording?>(nil)
+  private let recording = Locked<Recording?>(nil)
   /// The last recording; nil if nobody has recorded the event.
   var lastRecording: Recording? { recording.withLock { $0 } }
 

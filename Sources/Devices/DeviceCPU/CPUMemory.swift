@@ -9,7 +9,7 @@ final class CPUMemory: Sendable {
     var usedBytes = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let limitBytes: Int
   private let usesHugePages: Bool
   private let populates: Bool

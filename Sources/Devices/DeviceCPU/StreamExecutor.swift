@@ -27,11 +27,11 @@ final class StreamExecutor: Sendable {
     var next = 0
   }
 
-  private let queue = Mutex(Queue())
+  private let queue = Locked(Queue())
   private let isClaimed = Atomic(false)
   private let taken = Taken()
   private let hasThread = Atomic(false)
-  private let threadStart = Mutex(())
+  private let threadStart = Locked(())
   private let completedCount = Atomic<UInt64>(0)
   private let submission = Doorbell()
   private let copyVariant: CInt

@@ -6,7 +6,7 @@ import Synchronization
 final class MockEvent: DeviceEvent {
   let machine: MockMachine
   private let measuresTime: Bool
-  private let recording = Mutex<MockRecording?>(nil)
+  private let recording = Locked<MockRecording?>(nil)
 
   init(machine: MockMachine, measuresTime: Bool) {
     self.machine = machine

@@ -23,7 +23,7 @@ public struct PolicyFactory: Sendable {
 
 /// Finds eviction policies by name. Thread-safe. `RoostBuiltins` fills one with the built-in policies.
 public final class PolicyRegistry: Sendable {
-  private let factories = Mutex<[PolicyFactory]>([])
+  private let factories = Locked<[PolicyFactory]>([])
 
   /// Makes an empty registry.
   public init() {}

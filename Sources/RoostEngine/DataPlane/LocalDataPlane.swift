@@ -17,9 +17,9 @@ public final class LocalDataPlane: DataPlane {
   private let engine: Engine?
   private let templates: [PageTemplate]
   private let queue: TransferQueue
-  private let jobs = Mutex(Jobs())
+  private let jobs = Locked(Jobs())
   /// Results that a caller of `poll` had no room for.
-  private let ended = Mutex<[JobResult]>([])
+  private let ended = Locked<[JobResult]>([])
 
   /// Jobs in flight, in the order of their submission: an array, because the one that ends is mostly among the oldest.
   private struct Jobs {

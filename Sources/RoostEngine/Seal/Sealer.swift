@@ -5,7 +5,7 @@ import Synchronization
 final class Sealer: Sendable {
   private let bell: Doorbell
   private let isStopped: Shared
-  private let thread: Mutex<HostThread?>
+  private let thread: Locked<HostThread?>
 
   private final class Shared: Sendable {
     let value = Atomic(false)
@@ -17,7 +17,7 @@ final class Sealer: Sendable {
     let isStopped = Shared()
     self.bell = bell
     self.isStopped = isStopped
-    thread = Mutex(
+    thread = Locked(
       try HostThread.start("roost-seal") {
         while !isStopped.value.load(ordering: .acquiring) {
           let seen = bell.ringCount

@@ -11,7 +11,7 @@ public final class RemoteDataPlane: DataPlane {
   /// The worker.
   public let attachment: AttachmentID
   private let engine: Engine
-  private let jobs = Mutex(RemoteJobs())
+  private let jobs = Locked(RemoteJobs())
 
   init(engine: Engine, attachment: AttachmentID) {
     self.engine = engine
