@@ -30,6 +30,7 @@ extension Engine {
     state.withLock { state in
       state.fences.remove(attachment: attachment)
       let concerned = state.table.attachmentGone(attachment)
+      state.seals.prune { state.table.isLive($0) }
       state.counters.attachmentsGone += 1
       writeRows(&state)
       Log.write(.info, "worker \(attachment) is gone; \(concerned) leases had copies in it")

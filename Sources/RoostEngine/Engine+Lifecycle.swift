@@ -37,6 +37,7 @@ extension Engine {
   @discardableResult public func reclaim(_ request: RequestID) -> Int {
     state.withLock { state in
       let count = state.table.reclaim(request)
+      state.seals.prune { state.table.isLive($0) }
       writeRows(&state)
       return count
     }
@@ -48,6 +49,7 @@ extension Engine {
   /// - Returns: how many pages were forgotten.
   @discardableResult public func forget(_ identity: IdentityID) -> Int {
     state.withLock { state in
+      guard !state.isClosed else { return 0 }
       let count = state.table.forget(identity)
       writeRows(&state, .erasing)
       return count
@@ -58,9 +60,17 @@ extension Engine {
   ///
   /// - Throws: `timedOut` if leases live at the deadline (the message lists them); nothing is forgotten then.
   public func reset(until deadline: Deadline) throws(RoostError) {
-    state.withLock { $0.isDraining = true }
-    defer { state.withLock { if !$0.isClosed { $0.isDraining = false } } }
-    let leaks = drain(until: deadline)
+    state.withLock { state in
+      state.isDraining = true
+      state.isResetting = true
+    }
+    defer {
+      state.withLock { state in
+        state.isResetting = false
+        if !state.isClosed { state.isDraining = false }
+      }
+    }
+    let leaks = drain(until: deadline, sealsToo: true)
     guard leaks.isEmpty else { throw Engine.busy("reset", leaks) }
     try state.withLock { state throws(RoostError) in
       try state.table.reset()
@@ -79,12 +89,18 @@ extension Engine {
     let leaks = drain(until: deadline)
     for leak in leaks { Log.write(.warning, "closed with a live lease: \(leak)") }
     if sealsBehind { while !deadline.hasPassed(), sealBatch() {} }
-    let isFirst = state.withLock { state in
+    let (isFirst, isCopying) = state.withLock { state in
       defer { state.isClosed = true }
-      return !state.isClosed
+      return (!state.isClosed, state.fences.hasJobs(in: Limits.localAttachment))
     }
-    if isFirst {
-      stopThreads()
+    guard isFirst else { return leaks }
+    stopThreads()
+    routes.withLock { $0.routes.removeAll() }
+    if isCopying, let pool {
+      // Copies of this process still write into slots: nobody may own the pool before this process has ended.
+      Log.write(.error, "closed while copies run; the pool stays locked until this process ends")
+      _ = Unmanaged.passRetained(pool)
+    } else {
       pool?.close()
     }
     return leaks
@@ -94,10 +110,10 @@ extension Engine {
     sealer.withLock { $0.take() }?.stop()
   }
 
-  private func drain(until deadline: Deadline) -> [Leak] {
+  private func drain(until deadline: Deadline, sealsToo: Bool = false) -> [Leak] {
     while true {
-      poll()
-      let leaks = leases().filter { $0.lease.origin.request != Engine.sealingRequest }
+      pump()
+      let leaks = leases().filter { sealsToo || $0.lease.origin.request != Engine.sealingRequest }
       if leaks.isEmpty || deadline.hasPassed() { return leaks }
       usleep(Limits.drainPollMicroseconds)
     }

@@ -51,6 +51,7 @@ public final class Engine: Sendable {
       slotCount = count * sizes.count
     case .pool(var wanted):
       wanted.slotByteCounts = sizes
+      if wanted.contentToken == 0 { wanted.contentToken = configuration.contentToken }
       let opened = try Pool.open(wanted)
       pool = opened
       slotCount = opened.memory.slotCountMax
@@ -81,6 +82,7 @@ public final class Engine: Sendable {
   public func intern(_ digest: IdentityDigest) throws(RoostError) -> IdentityID {
     try state.withLock { state throws(RoostError) in
       if let known = state.identities.id(of: digest) { return known }
+      guard !state.isClosed else { throw RoostError(.stale, "the engine is closed") }
       try pool?.record(IdentityID(rawValue: UInt32(state.identities.digests.count)), digest)
       return state.identities.intern(digest)
     }

@@ -74,6 +74,19 @@ public struct EngineConfiguration: Sendable {
     }
   }
 
+  /// Stands for the groups: pages that a former owner kept make sense only if they are the same.
+  var contentToken: UInt64 {
+    groups.reduce(SplitMix64.mix(UInt64(groups.count))) { token, group in
+      let kind: UInt64 =
+        switch group.kind {
+        case .full: 0
+        case .window(let tokens): UInt64(tokens) << 2 | 1
+        case .state: 2
+        }
+      return [UInt64(group.pageByteCount), UInt64(group.tokensPerBlock), kind].reduce(token) { SplitMix64.mix($0 ^ $1) }
+    }
+  }
+
   /// The different page sizes, in the order of the groups: the pool's slot size classes.
   var slotByteCounts: [Int] {
     var sizes: [Int] = []

@@ -10,6 +10,9 @@ struct EngineState: ~Copyable {
   var seals = SealLedger()
   /// Set while the engine drains: nothing begins any more.
   var isDraining = false
+  /// Set while `reset` waits: the sealer holds nothing either.
+  var isResetting = false
+  /// Set once the pool may be somebody else's.
   var isClosed = false
   /// By slot size class: whether the pool will never give more.
   var isExhausted: [Bool]

@@ -14,6 +14,9 @@ struct FenceLedger {
 
   private var running: [Fence] = []
 
+  /// Whether jobs run in an attachment.
+  func hasJobs(in attachment: Int) -> Bool { running.contains { $0.attachment == attachment } }
+
   /// A job starts.
   mutating func begin(_ lease: LeaseID, _ attachment: Int) {
     if let index = index(of: lease, attachment) {

@@ -23,6 +23,8 @@ enum Limits {
   static let workerBusySeconds = 0.00002
   /// How long a worker tries to hand in a report before it gives up: an owner that reads nothing for so long hangs.
   static let reportSeconds = 30.0
+  /// How long a data plane that is dropped waits for its copies: the longest copy of a job, times a hundred.
+  static let abandonSeconds = 5.0
   /// How often a drain looks whether the leases have ended.
   static let drainPollMicroseconds: UInt32 = 200
 }

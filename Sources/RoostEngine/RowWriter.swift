@@ -17,14 +17,16 @@ extension Engine {
   ///
   /// - Parameter manner: what else to do, or to leave.
   func writeRows(_ state: inout EngineState, _ manner: RowManner = .plain) {
-    guard let pool else { return }
+    // After `close` the table may be another owner's.
+    guard let pool, !state.isClosed else { return }
     let changes = state.changes.buffer
     var count = 0
     repeat {
       count = state.table.drainChanges(into: changes)
       for change in changes.prefix(count) {
         write(change, pool, manner)
-        if change.key == nil, !state.unchecked.isEmpty { state.unchecked.remove(change.slot) }
+        // What is written from now on is no longer what the former owner left.
+        if change.state != .ready, !state.unchecked.isEmpty { state.unchecked.remove(change.slot) }
       }
     } while count == changes.count
   }

@@ -57,8 +57,14 @@ struct ChunkLedger: Sendable {
   /// Notes that a chunk's memory is there.
   mutating func commit(chunk: Int, byteCount: Int) {
     committedBytes += byteCount
-    if let piece = awaited.removeValue(forKey: chunk) {
-      restored.append(piece)
+    let fits = awaited.removeValue(forKey: chunk).flatMap { piece -> Piece? in
+      // The chunk may have come back smaller than it was: slots beyond its end are gone for good.
+      let count = min(piece.slots.count, plan.slotCount(of: piece.slotClass, in: byteCount))
+      let slots = piece.slots.lowerBound..<piece.slots.lowerBound + UInt32(count)
+      return count > 0 ? Piece(chunk: chunk, slotClass: piece.slotClass, slots: slots) : nil
+    }
+    if let fits {
+      restored.append(fits)
     } else {
       uncut.append((chunk, byteCount))
     }

@@ -82,4 +82,6 @@ enum Limits {
   /// How long a thread that waits for an event spins before it sleeps: the time in which a worker on another core
   /// answers, some 10 us, would double if each side had to be woken.
   static let eventSpinNanoseconds: UInt64 = 20_000
+  /// Packets that one connection may hand in before the others have their turn: some 64 x 64 KiB, a millisecond.
+  static let packetsPerTurnMax = 64
 }

@@ -202,7 +202,8 @@ final class OwnerSocket: Sendable {
     _ connection: inout Connection, _ state: inout State, _ buffer: UnsafeMutableRawBufferPointer
   ) -> Bool {
     if case .leaving = connection.phase { return false }
-    while !events.isFull {
+    // Bounded: a worker that sends without end must not keep the lock, and with it everybody else, for ever.
+    for _ in 0..<Limits.packetsPerTurnMax where !events.isFull {
       switch connection.receive(into: buffer) {
       case .nothing: return true
       case .ended: return false

@@ -39,6 +39,29 @@ public final class LocalDataPlane: DataPlane {
     var blockCount: Int
   }
 
+  /// Waits for copies that run, so that no memory goes and no fence falls under them.
+  deinit {
+    guard !close(until: .after(seconds: Limits.abandonSeconds)) else { return }
+    Log.write(.error, "a data plane ended while its device copies; its memory is kept until the process ends")
+    _ = Unmanaged.passRetained(view.memory)
+  }
+
+  /// Accepts no more jobs, cancels those that wait, and waits for those that run. Their results can still be taken;
+  /// fences fall for those whose copies have ended.
+  ///
+  /// - Returns: whether no copy runs any more.
+  @discardableResult public func close(until deadline: Deadline) -> Bool {
+    let hasEnded: Bool
+    do throws(RoostError) {
+      try queue.close(until: deadline)
+      hasEnded = true
+    } catch {
+      hasEnded = false
+    }
+    ended.withLock { $0.append(contentsOf: harvest()) }
+    return hasEnded
+  }
+
   /// A data plane in the engine's own process.
   ///
   /// - Parameters:
@@ -130,21 +153,33 @@ public final class LocalDataPlane: DataPlane {
 
   /// See `DataPlane`.
   public func poll(countMax: Int) -> [JobResult] {
-    var results: [TransferResult] = []
-    queue.poll(into: &results)
-    return ended.withLock { ended in
-      ended.append(contentsOf: results.compactMap { finish($0) })
+    ended.withLock { ended in
+      ended.append(contentsOf: harvest())
       let taken = Array(ended.prefix(countMax))
       ended.removeFirst(taken.count)
       return taken
     }
   }
 
+  /// The results of all jobs that have ended.
+  private func harvest() -> [JobResult] {
+    var results: [TransferResult] = []
+    queue.poll(into: &results)
+    return results.compactMap { finish($0) }
+  }
+
   /// See `DataPlane`.
   public func wait(for job: JobID, until deadline: Deadline) throws(RoostError) -> JobResult {
     let ticket = TransferTicket(rawValue: job.rawValue)
     if let result = takeEnded(job) { return result }
-    let result = try queue.wait(for: ticket, until: deadline)
+    let result: TransferResult
+    do throws(RoostError) {
+      result = try queue.wait(for: ticket, until: deadline)
+    } catch {
+      // Another thread's poll may have moved it meanwhile.
+      if error.code == .notFound, let result = takeEnded(job) { return result }
+      throw error
+    }
     guard let finished = finish(result) else {
       throw RoostError(.notFound, "the job's result was taken before, or there is no such job")
     }

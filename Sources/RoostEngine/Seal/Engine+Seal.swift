@@ -41,6 +41,7 @@ extension Engine {
       rows.append(row)
     }
     state.withLock { state in
+      guard !state.isClosed else { return }
       for row in rows where pool.row(of: row.slot)?.generation == row.generation { pool.write(row) }
       state.counters.sealed += rows.count
       if let lease = batch.lease { settle(lease, state.table.end(lease), &state) }
@@ -57,21 +58,26 @@ extension Engine {
   private func takeBatch() -> Batch? {
     let origin = RequestOrigin(request: Engine.sealingRequest, time: configuration.clock.nanoseconds)
     return state.withLock { state in
-      guard state.seals.hasWork else { return nil }
-      let pages = Array(state.seals.take(countMax: Limits.sealBatchMax))
+      guard state.seals.hasWork, !state.isResetting else { return nil }
+      let taken = state.seals.take(countMax: Limits.sealBatchMax)
+      let pages = Array(taken)
       let keys = pages.map(\.key)
       var grants = [LoadGrant](
         repeating: LoadGrant(outcome: .missing, slot: SlotNumber(rawValue: .max), generation: 0), count: pages.count)
-      let lease = keys.withUnsafeBufferPointer { keys in
-        grants.withUnsafeMutableBufferPointer { grants in
-          // Too many leases: these pages stay unsealed, which costs a miss after a restart and nothing else.
-          try? state.table.beginLoad(keys, origin, into: grants)
+      let lease: LeaseID?
+      do {
+        lease = try keys.withUnsafeBufferPointer { keys in
+          try grants.withUnsafeMutableBufferPointer { try state.table.beginLoad(keys, origin, into: $0) }
         }
+      } catch {
+        // Too many leases live; their ends wake the sealer again.
+        state.seals.putBack(taken)
+        return nil
       }
       let held = zip(pages, grants).filter { page, grant in
         grant.outcome == .leased && grant.slot == page.slot && grant.generation == page.generation
       }
-      return Batch(pages: held.map(\.0), lease: lease ?? nil)
+      return Batch(pages: held.map(\.0), lease: lease)
     }
   }
 
@@ -107,9 +113,8 @@ extension Engine {
     Log.write(
       .error, "the page in slot \(slot.rawValue) does not pass its seal; it is dropped and will be computed again")
     state.withLock { state in
-      state.counters.corrupt += 1
       state.unchecked.remove(slot)
-      state.table.discard(slot, generation: generation)
+      if state.table.discard(slot, generation: generation) { state.counters.corrupt += 1 }
       writeRows(&state)
     }
   }

@@ -53,6 +53,14 @@ struct SealLedger {
     return pages
   }
 
+  /// Puts pages back that could not be held; they are taken again later.
+  mutating func putBack(_ pages: ArraySlice<Page>) { queue.append(contentsOf: pages) }
+
+  /// Forgets the stores whose leases are over without a word.
+  mutating func prune(_ isLive: (LeaseID) -> Bool) {
+    if !open.isEmpty { open = open.filter { isLive($0.key) } }
+  }
+
   /// Forgets everything.
   mutating func reset() {
     open.removeAll()

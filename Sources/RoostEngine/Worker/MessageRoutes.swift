@@ -11,11 +11,8 @@ public enum WorkerEvent: Sendable, Hashable {
 
 /// Which remote data plane hears of which attachment, and what the application has not taken yet.
 struct MessageRoutes {
-  struct Route {
-    weak var plane: RemoteDataPlane?
-  }
-
-  var routes: [AttachmentID: Route] = [:]
+  /// Held until the worker is gone or the engine closes: a plane that its user drops still has jobs to hear of.
+  var routes: [AttachmentID: RemoteDataPlane] = [:]
   var events: [WorkerEvent] = []
   var attachments: Set<AttachmentID> = []
 }
@@ -41,11 +38,18 @@ extension Engine {
     }
   }
 
-  /// A data plane that runs in an attached process.
+  /// The data plane that runs in an attached process; always the same one for an attachment.
   public func connect(_ attachment: AttachmentID) -> RemoteDataPlane {
-    let plane = RemoteDataPlane(engine: self, attachment: attachment)
-    routes.withLock { $0.routes[attachment] = MessageRoutes.Route(plane: plane) }
-    return plane
+    routes.withLock { routes in
+      if let plane = routes.routes[attachment] { return plane }
+      let plane = RemoteDataPlane(engine: self, attachment: attachment)
+      if routes.attachments.contains(attachment) {
+        routes.routes[attachment] = plane
+      } else {
+        plane.lose()
+      }
+      return plane
+    }
   }
 
   private func handle(_ event: PoolEvent, _ routes: inout MessageRoutes) {
@@ -53,11 +57,12 @@ extension Engine {
     case .joined(let attachment, let pid):
       routes.attachments.insert(attachment)
       routes.events.append(.joined(attachment, pid: pid))
-    case .message(let attachment, let bytes): routes.routes[attachment]?.plane?.receive(bytes)
+    case .message(let attachment, let bytes): routes.routes[attachment]?.receive(bytes)
     case .gone(let attachment):
-      attachmentGone(Int(attachment.index))
       routes.attachments.remove(attachment)
-      routes.routes.removeValue(forKey: attachment)?.plane?.lose()
+      // First, so that no job is accepted between the fall of the fences and this.
+      routes.routes.removeValue(forKey: attachment)?.lose()
+      attachmentGone(Int(attachment.index))
       routes.events.append(.gone(attachment))
     }
   }

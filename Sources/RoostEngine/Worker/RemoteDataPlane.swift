@@ -11,11 +11,13 @@ public final class RemoteDataPlane: DataPlane {
   /// The worker.
   public let attachment: AttachmentID
   private let engine: Engine
-  private let jobs = Locked(RemoteJobs())
+  private let jobs: Locked<RemoteJobs>
 
   init(engine: Engine, attachment: AttachmentID) {
     self.engine = engine
     self.attachment = attachment
+    // Attachments of one index differ in their epoch, so no number is ever used by two planes.
+    jobs = Locked(RemoteJobs(firstID: UInt64(attachment.epoch) << 32 | 1))
   }
 
   /// See `DataPlane`.
@@ -113,7 +115,7 @@ public final class RemoteDataPlane: DataPlane {
       try send(message)
       let result = try wait(for: begun.job, until: deadline)
       if case .failed(let error) = result.outcome { throw error }
-      wrong += result.wrongByteCount
+      wrong = RemoteJobs.sum(wrong, result.wrongByteCount)
     }
     return wrong
   }

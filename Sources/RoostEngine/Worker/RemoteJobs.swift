@@ -20,8 +20,16 @@ struct RemoteJobs {
   private var running: [JobID: Job] = [:]
   private var jobOfPart: [JobID: JobID] = [:]
   private var ended: [JobResult] = []
-  private var nextID: UInt64 = 1
+  private var nextID: UInt64
   private var isLost = false
+
+  /// Numbers jobs and parts from `firstID` on; planes of one engine must not share numbers.
+  init(firstID: UInt64) { nextID = firstID }
+
+  static func sum(_ left: Int, _ right: Int) -> Int {
+    let (sum, overflow) = left.addingReportingOverflow(right)
+    return overflow ? .max : sum
+  }
 
   /// A job starts, in parts that begin at these blocks. Nil: the worker is gone, or too much is in flight.
   mutating func begin(lease: LeaseID?, blockCount: Int, parts starts: [Int]) -> (job: JobID, parts: [JobID])? {
@@ -41,8 +49,9 @@ struct RemoteJobs {
     guard let id = jobOfPart.removeValue(forKey: part), var job = running.removeValue(forKey: id),
       let start = job.parts.removeValue(forKey: part)
     else { return nil }
-    job.result.byteCount += report.byteCount
-    job.result.wrongByteCount += report.wrongByteCount
+    // Saturating: a worker may say anything.
+    job.result.byteCount = RemoteJobs.sum(job.result.byteCount, report.byteCount)
+    job.result.wrongByteCount = RemoteJobs.sum(job.result.wrongByteCount, report.wrongByteCount)
     job.result.seconds += Double(report.nanoseconds) / 1e9
     for block in report.failedBlocks where start + Int(block) < job.blockCount {
       job.result.failedBlocks.append(start + Int(block))

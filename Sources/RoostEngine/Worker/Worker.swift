@@ -42,13 +42,24 @@ public final class Worker {
   ///
   /// - Throws: `lost` when the pool's owner is gone.
   public func run() throws(RoostError) {
+    do throws(RoostError) {
+      try serve()
+    } catch {
+      // The attachment says goodbye, and its memory goes, only when no copy runs. If one does not end, both stay: the
+      // owner then waits for the end of this process.
+      if !plane.close(until: .after(seconds: Limits.abandonSeconds)) { _ = Unmanaged.passRetained(attachment) }
+      throw error
+    }
+    attachment.close()
+  }
+
+  private func serve() throws(RoostError) {
     while !isStopping || !parts.isEmpty {
       // With jobs running the loop turns without sleeping long: their ends are reported from here.
       let patience = parts.isEmpty ? Limits.workerIdleSeconds : Limits.workerBusySeconds
       if let bytes = try attachment.receive(until: .after(seconds: patience)) { try handle(bytes) }
       for result in plane.poll(countMax: .max) { try report(result) }
     }
-    attachment.close()
   }
 
   private func handle(_ bytes: [UInt8]) throws(RoostError) {
