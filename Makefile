@@ -17,12 +17,13 @@ setup: ## checks the toolchain and installs the Debian packages that are missing
 build: setup ## the measured build: release, cross-module optimisation
 	swift build -c release --product roost
 
-demo: build ## replays the built-in workload through real memory and checks every byte
-	.build/release/roost replay
+demo: build ## replays the built-in workload through real memory, checks every byte, writes report.html
+	.build/release/roost replay --report report.html
 
-test: setup ## every test, debug
+test: setup ## every test, debug; the page of the report in a browser, where there is one
 	swift build --build-tests
 	$(SWIFT_TEST) --skip-build
+	Tests/Browser/run
 
 bench: build ## all benchmarks against the machine's own limits; SCALE=smoke takes seconds
 	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)
@@ -45,4 +46,4 @@ format: setup ## makes the format right
 	swift format --in-place --parallel --recursive $(SOURCES)
 
 clean: ## removes everything built
-	rm -rf .build
+	rm -rf .build report.html

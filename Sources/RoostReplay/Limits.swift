@@ -62,4 +62,8 @@ enum Limits {
 
   /// Slots of at least this size begin on a page of memory, as the pool lays them out.
   static let pageAlignedByteCountMin = 64 << 10
+
+  /// Intervals of a time series at most: even, so that neighbours can be joined, and few enough that each is two points
+  /// wide on a telephone's screen.
+  static let intervalCountMax = 128
 }

@@ -35,6 +35,7 @@ enum ReplayCommand {
         "Only decisions, no bytes: the hit ratio of a cache of so many blocks, in seconds."),
       CommandExample(
         "roost replay --model deepseek-v3 --block-bytes full --host-memory 8GiB", "The model's own pages of 34 MiB."),
+      CommandExample("roost replay --report report.html", "The same as a page to open in a browser, print or send."),
       CommandExample("roost replay --fault corrupt=3", "Flips three stored bytes, to see that verification notices."),
     ]
     return command
@@ -66,6 +67,9 @@ enum ReplayCommand {
     .toggle("verify", initially: true, "Compare every loaded byte (the default), or do not."),
     .flag("dry-run", "Control plane only: no memory, no copies."),
     .value("fault", "corrupt=N", "Flip N bytes of stored pages that will be loaded again, spread over the run."),
+    .value(
+      "report", "FILE.html",
+      "Write a page with charts: hit ratio, where blocks came from, latencies, pool. Self-contained; open it anywhere."),
     .flag("json", "Print one JSON object on standard output and nothing else there."),
   ]
 
@@ -77,10 +81,16 @@ enum ReplayCommand {
       } else {
         BuiltInWorkload(seed: configuration.seed)
       }
+    var page: OutputFile?
+    if let path = arguments.text("report") { page = try OutputFile(path) }
     StopRequest.listen()
     let report = try Replay(configuration).run(stream)
     let isJSON = arguments.isOn("json") == true
     try Terminal.write(isJSON ? report.json.serialized + "\n" : report.text)
+    if let page {
+      try page.write(HTMLReport(report).text)
+      if !isJSON { try Terminal.write("report: \(page.path)\n") }
+    }
     if !report.statistics.isSound { return .failure }
     return report.statistics.wasInterrupted ? .interrupted : .success
   }

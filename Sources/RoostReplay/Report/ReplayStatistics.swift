@@ -44,6 +44,8 @@ public struct ReplayStatistics: Sendable {
   public var memcpySamples: [Double] = []
   /// Seconds from the first request to the last.
   public var seconds = 0.0
+  /// How all this came about, request by request.
+  public var series = TimeSeries()
   /// Whether somebody ended the replay early.
   public var wasInterrupted = false
 

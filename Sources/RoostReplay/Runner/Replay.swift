@@ -97,6 +97,16 @@ public final class Replay {
     statistics.lookupSeconds += Double(lookup) / 1e9
     statistics.prefixHitCount += hits
     if hits > 0 { try load(request, hits) }
+    let (admitted, refused) = (statistics.admittedCount, statistics.refusedCount)
     try store(request)
+    var interval = TimeSeries.Interval()
+    interval.requestCount = 1
+    interval.referenceCount = request.ids.count
+    interval.hitCount = hits
+    interval.admittedCount = statistics.admittedCount - admitted
+    interval.refusedCount = statistics.refusedCount - refused
+    interval.occupiedCount = engine.statistics.blocks.allocated
+    interval.milliseconds = request.milliseconds
+    statistics.series.add(interval)
   }
 }
