@@ -50,7 +50,8 @@ public struct BlockTable: ~Copyable {
   /// - Throws: `invalidInput` for counts beyond `Limits`, `outOfResources` when there is not enough address space.
   public init(_ configuration: BlockTableConfiguration) throws(RoostError) {
     let slotCount = configuration.slotCountMax
-    let (recordCount, overflow) = slotCount.multipliedReportingOverflow(by: configuration.policy.recordsPerSlot)
+    let (multiple, overflow) = slotCount.multipliedReportingOverflow(by: configuration.policy.recordsPerSlot)
+    let recordCount = multiple &+ min(slotCount, configuration.policy.recordsPerRequest)
     guard 1...Limits.slotCountMax ~= slotCount, !overflow, 1...Limits.recordCountMax ~= recordCount else {
       throw RoostError(
         .invalidInput, "a block table has 1 to \(Limits.slotCountMax) slots; use larger blocks or less memory",

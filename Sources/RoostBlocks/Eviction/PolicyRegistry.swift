@@ -7,16 +7,19 @@ public struct PolicyFactory: Sendable {
   public let name: String
   /// Records the table must have for each slot: 1, and one more for each ghost that the policy keeps a slot.
   public let recordsPerSlot: Int
+  /// Records beyond that: the blocks of one request, which a policy with ghosts sees before it gives old ones up.
+  public let recordsPerRequest: Int
   /// Makes the policy of one slot class for record numbers below the given count.
   public let make: @Sendable (_ recordCount: Int) throws(RoostError) -> any EvictionPolicy
 
   /// Names a kind of policy.
   public init(
-    name: String, recordsPerSlot: Int,
+    name: String, recordsPerSlot: Int, recordsPerRequest: Int = 0,
     make: @escaping @Sendable (_ recordCount: Int) throws(RoostError) -> any EvictionPolicy
   ) {
     self.name = name
     self.recordsPerSlot = recordsPerSlot
+    self.recordsPerRequest = recordsPerRequest
     self.make = make
   }
 }
