@@ -22,6 +22,7 @@ public enum Builtins {
   public static func policies() -> PolicyRegistry {
     let registry = PolicyRegistry()
     registry.register(LeastRecentlyUsed.factory)
+    registry.register(HazardIndex.factory)
     return registry
   }
 }

@@ -31,7 +31,9 @@ extension HazardIndex {
     while number != HazardBlock.none, count <= storage.count {
       let block = blocks[Int(number)]
       if block.previous != previous { problems.append("block \(number) does not point back") }
-      if Int(block.hazardClass) != hazardClass || Int(block.bin) != bin { problems.append("block \(number) is elsewhere") }
+      if Int(block.hazardClass) != hazardClass || Int(block.bin) != bin {
+        problems.append("block \(number) is elsewhere")
+      }
       if block.state == .resident { found.resident += 1 } else { found.ghost += 1 }
       if block.state == .untracked { problems.append("block \(number) is listed and untracked") }
       if (block.state == .resident) != states.isResident(RecordNumber(rawValue: number)) {
@@ -41,7 +43,9 @@ extension HazardIndex {
       number = block.next
       count += 1
     }
-    if count != queue.count || queue.last != previous { problems.append("queue \(side) \(hazardClass) \(bin) is broken") }
+    if count != queue.count || queue.last != previous {
+      problems.append("queue \(side) \(hazardClass) \(bin) is broken")
+    }
     let isMarked = segments.bins(side, hazardClass) >> UInt64(bin) & 1 == 1
     if isMarked != (count > 0) { problems.append("the mark of queue \(side) \(hazardClass) \(bin) is wrong") }
   }
@@ -57,7 +61,11 @@ extension HazardIndex {
       if previous != HazardBlock.none, blocks[Int(previous)].sequence >= block.sequence {
         problems.append("block \(number) is not younger than the one before")
       }
-      if block.isInShadow { shadow += 1 } else if shadow > 0 { problems.append("block \(number) is missing in the shadow") }
+      if block.isInShadow {
+        shadow += 1
+      } else if shadow > 0 {
+        problems.append("block \(number) is missing in the shadow")
+      }
       previous = number
       number = block.newer
       count += 1

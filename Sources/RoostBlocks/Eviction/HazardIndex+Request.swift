@@ -124,7 +124,7 @@ extension HazardIndex {
   }
 
   private func link(_ block: UnsafeMutablePointer<HazardBlock>, to parent: RequestBlock?) {
-    block.pointee.childCount = 0
+    // Its children were stored before it and have counted themselves.
     block.pointee.parent = HazardBlock.none
     guard let parent, parent.record != .none, parent.standing != .ghost else { return }
     let other = blocks + Int(parent.record.rawValue)
