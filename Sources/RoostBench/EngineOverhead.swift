@@ -25,7 +25,9 @@ final class EngineOverhead {
     let pool = PoolConfiguration(
       name: "overhead-\(MonotonicClock().nanoseconds)", capacity: .mebibytes(16), slotByteCounts: [])
     let group = EngineConfiguration.Group(pageByteCount: pageBytes, tokensPerBlock: 16)
-    engine = try Engine.open(EngineConfiguration(groups: [group], memory: .pool(pool)))
+    // A policy that refuses nothing: every page is to be copied.
+    engine = try Engine.open(
+      EngineConfiguration(groups: [group], memory: .pool(pool), policy: LeastRecentlyUsed.factory))
     engine.waitUntilCommitted(until: .after(seconds: 10))
     cache = try LayeredCache(EngineOverhead.shape, on: device)
     plane = try LocalDataPlane(engine: engine, device: device, templates: [cache.template])

@@ -23,7 +23,9 @@ final class ProcessTransferPlane: TransferPlane {
       name: "bench-\(MonotonicClock().nanoseconds)", capacity: ByteCount(shape.slotCount * pageBytes),
       slotByteCounts: [])
     let group = EngineConfiguration.Group(pageByteCount: pageBytes, tokensPerBlock: 16)
-    engine = try Engine.open(EngineConfiguration(groups: [group], memory: .pool(pool)))
+    // A policy that refuses nothing: every page is to be copied.
+    engine = try Engine.open(
+      EngineConfiguration(groups: [group], memory: .pool(pool), policy: LeastRecentlyUsed.factory))
     engine.waitUntilCommitted(until: .after(seconds: ProcessTransferPlane.patienceSeconds))
     let identity = try engine.intern(IdentityDigest(words: (1, 2, 3, 4)))
     let count = min(shape.slotCount, engine.slotCount())

@@ -53,7 +53,7 @@ public struct EngineConfiguration: Sendable {
   }
 
   /// Asks for an engine.
-  public init(groups: [Group], memory: Memory, policy: PolicyFactory = LeastRecentlyUsed.factory) {
+  public init(groups: [Group], memory: Memory, policy: PolicyFactory = HazardIndex.factory) {
     self.groups = groups
     self.memory = memory
     self.policy = policy

@@ -41,8 +41,8 @@ enum Limits {
   /// Slots at most: their numbers have 32 bits, and one value is none.
   static let slotCountMax = Int(UInt32.max) - 1
 
-  /// Bytes of metadata that a slot costs, as the benchmarks bound it.
-  static let metadataByteCountPerSlot = 160
+  /// Bytes of metadata that a slot costs at the most, ghosts included, as tests bound it.
+  static let metadataByteCountPerSlot = 400
 
   /// Seconds that the system may take to commit the pool: 1 TiB at 4 GB/s needs 260.
   static let commitSeconds = 600.0

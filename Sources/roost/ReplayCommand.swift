@@ -43,7 +43,8 @@ enum ReplayCommand {
 
   private static let options: [CommandOption] = [
     .value(
-      "policy", "NAME", "What decides which blocks stay: \(Replay.policyNames.joined(separator: ", ")). Default: lru."),
+      "policy", "NAME",
+      "What decides which blocks stay: \(Replay.policyNames.joined(separator: ", ")). Default: hazard."),
     .value(
       "host-memory", "SIZE", "Size of the pool in host memory, such as 4GiB or 512MiB. Default: 4GiB."),
     .value("host-blocks", "N", "Size of the pool in blocks, in place of --host-memory."),

@@ -41,7 +41,9 @@ import RoostPrimitives
     var pool = PoolConfiguration(name: arguments[2], capacity: ByteCount(number(arguments[3])), slotByteCounts: [])
     pool.backing = .directory(path: arguments[1], keep: true)
     let group = EngineConfiguration.Group(pageByteCount: shape.pageByteCount, tokensPerBlock: 16)
-    let engine = try Engine.open(EngineConfiguration(groups: [group], memory: .pool(pool)))
+    // LRU keeps the newest pages, those that the test looks for.
+    let engine = try Engine.open(
+      EngineConfiguration(groups: [group], memory: .pool(pool), policy: LeastRecentlyUsed.factory))
     let device = try CPUDevice()
     let cache = try LayeredCache(shape, on: device)
     let plane = try LocalDataPlane(engine: engine, device: device, templates: [cache.template])

@@ -114,7 +114,7 @@ import Testing
 
   private func hits(_ trace: String, _ blocks: Int, _ options: [String]) throws -> Int? {
     let outcome = try RoostProgram(
-      ["replay", PublicTraces.path(trace), "--host-blocks", "\(blocks)", "--json"] + options
+      ["replay", PublicTraces.path(trace), "--host-blocks", "\(blocks)", "--json", "--policy", "lru"] + options
     ).finish()
     #expect(outcome.status == 0, "\(outcome.errors)")
     return try outcome.json()["prefix_hits"]?.int

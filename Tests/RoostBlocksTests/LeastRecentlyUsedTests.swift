@@ -8,9 +8,9 @@ import Testing
   struct Cache: ~Copyable {
     var table: BlockTable
 
-    init(slots: UInt32) throws {
+    init(slots: UInt32, policy: PolicyFactory = LeastRecentlyUsed.factory) throws {
       table = try BlockTable(
-        BlockTableConfiguration(slotCountMax: Int(slots), policy: LeastRecentlyUsed.factory, reportsChanges: false))
+        BlockTableConfiguration(slotCountMax: Int(slots), policy: policy, reportsChanges: false))
       table.addSlots(0..<slots, SlotClass(rawValue: 0))
     }
 

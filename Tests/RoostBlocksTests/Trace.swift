@@ -5,6 +5,8 @@ import RoostPrimitives
 /// A public trace as the replay reads it: the block ids of every request, in order of arrival.
 struct Trace {
   var requests: [[Key]]
+  /// When each request arrived, in milliseconds.
+  var milliseconds: [UInt64]
 
   /// Where the traces lie in a checkout that has them.
   static let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/data/traces")
@@ -14,10 +16,19 @@ struct Trace {
 
   static func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
 
-  /// Reads only the ids: the digits between the brackets behind "hash_ids".
+  /// Reads only the time and the ids: the digits behind "timestamp" and between the brackets behind "hash_ids".
   init(_ name: String) throws {
     let text = try Trace.decompress(Data(contentsOf: URL(fileURLWithPath: Trace.path(name))))
-    requests = text.split(separator: UInt8(ascii: "\n")).map(Trace.ids)
+    let lines = text.split(separator: UInt8(ascii: "\n"))
+    requests = lines.map(Trace.ids)
+    milliseconds = lines.map(Trace.time)
+  }
+
+  private static func time(_ line: ArraySlice<UInt8>) -> UInt64 {
+    let field = Array("\"timestamp\":".utf8)
+    guard let start = line.indices.first(where: { line[$0...].starts(with: field) }) else { return 0 }
+    let digits = line[(start + field.count)...].drop { $0 == UInt8(ascii: " ") }.prefix { $0 >= 48 && $0 < 58 }
+    return digits.reduce(0) { $0 * 10 + UInt64($1 - 48) }
   }
 
   private static func ids(_ line: ArraySlice<UInt8>) -> [Key] {

@@ -40,6 +40,36 @@ struct TracePoint: CustomTestStringConvertible, Sendable {
   static let traces = Set(all.map(\.trace)).filter { large || !$0.hasPrefix("claude") }.sorted()
 }
 
+/// A point of the published reference of the hazard-index policy: hits after 100 requests, after 200, and at the end,
+/// and newcomers refused in all.
+struct HazardPoint: CustomTestStringConvertible, Sendable {
+  let trace: String
+  let blocks: Int
+  let early: [Int: Int]
+  let hits: Int
+  let refused: Int
+  var testDescription: String { "\(trace) with \(blocks) blocks" }
+
+  static let small = [
+    HazardPoint(
+      trace: "mooncake_conversation", blocks: 1827, early: [100: 99, 200: 255, 2000: 5_009], hits: 30_811,
+      refused: 203_081),
+    HazardPoint(
+      trace: "mooncake_synthetic", blocks: 2196, early: [100: 101, 200: 269, 2000: 2_591], hits: 21_256,
+      refused: 27_681),
+    HazardPoint(
+      trace: "tau_airline", blocks: 372, early: [100: 2_835, 200: 6_567, 2000: 81_033], hits: 102_107,
+      refused: 10_312),
+  ]
+  static let claude = [
+    HazardPoint(
+      trace: "claude_code_a_512", blocks: 576, early: [100: 10_350, 200: 20_882], hits: 2_465_453, refused: 2_687_117),
+    HazardPoint(
+      trace: "claude_code_a_512", blocks: 2307, early: [100: 10_908, 200: 22_230], hits: 5_060_120, refused: 432_950),
+  ]
+  static let all = small + (TracePoint.large ? claude : [])
+}
+
 @Suite struct TraceTests {
   @Test(
     .enabled(if: TracePoint.traces.allSatisfy(Trace.exists), "the public traces are not here"),
@@ -47,13 +77,27 @@ struct TracePoint: CustomTestStringConvertible, Sendable {
   func leastRecentlyUsedGivesThePublishedHits(name: String) throws {
     let trace = try Trace(name)
     for point in TracePoint.all where point.trace == name {
-      #expect(try replay(trace, blocks: point.blocks) == point.hits, "\(point.testDescription)")
+      let outcome = try replay(trace, blocks: point.blocks, LeastRecentlyUsed.factory)
+      #expect(outcome.hits.last == point.hits, "\(point.testDescription)")
     }
   }
 
-  private func replay(_ trace: Trace, blocks: Int) throws -> Int {
+  @Test(
+    .enabled(if: HazardPoint.all.map(\.trace).allSatisfy(Trace.exists), "the public traces are not here"),
+    arguments: HazardPoint.all)
+  func theHazardIndexGivesThePublishedHits(point: HazardPoint) throws {
+    let outcome = try replay(try Trace(point.trace), blocks: point.blocks, HazardIndex.factory)
+    for (count, hits) in point.early { #expect(outcome.hits[count - 1] == hits, "after \(count) requests") }
+    #expect(outcome.hits.last == point.hits)
+    #expect(outcome.refused == point.refused)
+    #expect(outcome.ghosts <= 2 * point.blocks)
+  }
+
+  private func replay(
+    _ trace: Trace, blocks: Int, _ policy: PolicyFactory
+  ) throws -> (hits: [Int], refused: Int, ghosts: Int) {
     var table = try BlockTable(
-      BlockTableConfiguration(slotCountMax: blocks, policy: LeastRecentlyUsed.factory, reportsChanges: false))
+      BlockTableConfiguration(slotCountMax: blocks, policy: policy, reportsChanges: false))
     table.addSlots(0..<UInt32(blocks), SlotClass(rawValue: 0))
     let longest = trace.requests.map(\.count).max() ?? 0
     let states = UnsafeMutableBufferPointer<KeyState>.allocate(capacity: longest)
@@ -62,16 +106,17 @@ struct TracePoint: CustomTestStringConvertible, Sendable {
       states.deallocate()
       grants.deallocate()
     }
-    var hits = 0
+    var hits: [Int] = []
     for (number, keys) in trace.requests.enumerated() {
       try keys.withUnsafeBufferPointer { keys in
-        hits += table.match(keys, into: states)
-        let origin = RequestOrigin(request: RequestID(rawValue: UInt64(number)), time: 0)
+        hits.append((hits.last ?? 0) + table.match(keys, into: states))
+        let origin = RequestOrigin(
+          request: RequestID(rawValue: UInt64(number)), time: trace.milliseconds[number] * 1_000_000)
         let request = StoreRequest(origin: origin, keys: keys, slotClass: SlotClass(rawValue: 0))
         if let lease = try table.beginStore(request, into: grants) { table.commit(lease) }
       }
     }
     #expect(table.checkInvariants() == [])
-    return hits
+    return (hits, table.statistics.refused, table.statistics.ghosts)
   }
 }

@@ -147,7 +147,9 @@ final class Stage {
     pool.acceptsAttachments = false
     pool.hugePages = .none
     let group = EngineConfiguration.Group(pageByteCount: settings.pageByteCount, tokensPerBlock: settings.tokenCount)
-    var configuration = EngineConfiguration(groups: [group], memory: .pool(pool))
+    // LRU refuses nothing and so reuses slots soonest, which is where a slot that is not guarded shows.
+    var configuration = EngineConfiguration(
+      groups: [group], memory: .pool(pool), policy: LeastRecentlyUsed.factory)
     configuration.slotCountMax = settings.slotCount
     configuration.verification = settings.verification
     configuration.watermark = settings.watermark

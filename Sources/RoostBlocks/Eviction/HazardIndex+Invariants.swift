@@ -7,7 +7,7 @@ extension HazardIndex {
     var problems: [String] = []
     var found = (resident: 0, ghost: 0)
     for side in 0..<2 {
-      for hazardClass in 0..<HazardModel.classCount {
+      for hazardClass in model.active {
         for bin in 0..<HazardModel.binCount {
           check(side, hazardClass, bin, states, &found, &problems)
         }

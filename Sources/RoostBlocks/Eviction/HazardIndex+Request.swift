@@ -123,6 +123,25 @@ extension HazardIndex {
     segments.append(number, bin: 0)
   }
 
+  /// The blocks of a request longer than the pool that did not count: the table's records of those that nobody knew
+  /// are given back, unless one was let in after all, because the request repeats a block.
+  func settleExcess(_ event: RequestEvent, dropped: inout [RecordNumber]) {
+    for requested in event.blocks[plan.length...] where requested.record != .none {
+      let block = blocks + Int(requested.record.rawValue)
+      guard block.pointee.state == .untracked, block.pointee.sequence != HazardIndex.taken else { continue }
+      if requested.standing == .ghost {
+        dropped.append(requested.record)
+        block.pointee.sequence = HazardIndex.taken
+      } else {
+        adopt(requested.record.rawValue)
+      }
+    }
+    for requested in event.blocks[plan.length...] where requested.record != .none {
+      let block = blocks + Int(requested.record.rawValue)
+      if block.pointee.state == .untracked { block.pointee.sequence = 0 }
+    }
+  }
+
   private func link(_ block: UnsafeMutablePointer<HazardBlock>, to parent: RequestBlock?) {
     // Its children were stored before it and have counted themselves.
     block.pointee.parent = HazardBlock.none

@@ -3,20 +3,30 @@ import RoostPrimitives
 extension HazardIndex {
   /// Evicts or refuses until the rest fits. Returns how many of the request's newcomers are let in.
   func makeRoom(_ event: RequestEvent, victims: inout [RecordNumber]) -> Int {
-    let newcomers = (0..<plan.length).filter { event.blocks[$0].standing != .held }
+    let newcomerCount = (0..<plan.length).count { event.blocks[$0].standing != .held }
     // What leases and running copies hold cannot be counted on: the table says how many fit at the most.
-    var accepted = min(newcomers.count, event.admissionMax)
+    var accepted = min(newcomerCount, event.admissionMax)
     var excess = accepted - event.freeSlotCount
     guard excess > 0 else { return accepted }
+    var deepest = newcomer(before: plan.length, event)
+    for _ in accepted..<newcomerCount { deepest = newcomer(before: deepest, event) }
     takeVictims(&excess, event.states, victims: &victims) { threshold in
       guard accepted > 0 else { return false }
-      let cell = HazardSegments.cell(self.hazardClass(newcomers[accepted - 1]), 0)
+      let cell = HazardSegments.cell(self.hazardClass(deepest), 0)
       guard HazardIndex.admissionFactor * self.model.index[cell] < threshold else { return false }
       accepted -= 1
+      deepest = self.newcomer(before: deepest, event)
       return true
     }
     // Everything else is part of the request, or held: refuse its tail.
     return max(0, accepted - max(0, excess))
+  }
+
+  /// The position of the last newcomer before a position, or -1.
+  private func newcomer(before position: Int, _ event: RequestEvent) -> Int {
+    var position = position - 1
+    while position >= 0, event.blocks[position].standing == .held { position -= 1 }
+    return position
   }
 
   /// Takes victims until `excess` is 0 or nothing is left: freed parents, then segments by index. `refuses` is asked
@@ -27,7 +37,18 @@ extension HazardIndex {
     drainFreed(&excess, states, victims: &victims)
     guard excess > 0 else { return }
     ageSegments(HazardSegments.evictable)
-    guard !guardState.actsAsLRU else { return takeOldest(&excess, states, victims: &victims) }
+    if guardState.actsAsLRU {
+      takeOldest(&excess, states, victims: &victims)
+    } else {
+      takeLowest(&excess, states, victims: &victims, refuses: refuses)
+    }
+    takeParked(&excess, states, victims: &victims)
+  }
+
+  /// By index, lowest first.
+  private func takeLowest(
+    _ excess: inout Int, _ states: BlockStates, victims: inout [RecordNumber], refuses: (Double) -> Bool
+  ) {
     sortCandidates()
     var next = 0
     while excess > 0, next < candidates.count {
@@ -64,6 +85,34 @@ extension HazardIndex {
     }
   }
 
+  /// The last resort: parents whose children are all held, or whose links make no sense because a request repeats a
+  /// block. Reads every block that waits, so only when nothing else is left and the table promised that there is more.
+  private func takeParked(_ excess: inout Int, _ states: BlockStates, victims: inout [RecordNumber]) {
+    guard excess > 0 else { return }
+    for hazardClass in model.active {
+      var bins = segments.bins(HazardSegments.waiting, hazardClass)
+      while bins != 0, excess > 0 {
+        let cell = HazardSegments.cell(hazardClass, bins.trailingZeroBitCount)
+        bins &= bins - 1
+        var number = segments.queue(HazardSegments.waiting, cell).first
+        while number != HazardBlock.none, excess > 0 {
+          let following = blocks[Int(number)].next
+          if blocks[Int(number)].state == .resident, mayGo(number, states) {
+            segments.remove(number)
+            evict(number, victims: &victims)
+            excess -= 1
+          }
+          number = following
+        }
+      }
+    }
+  }
+
+  /// Whether nobody holds a block and it is none of the request's.
+  private func mayGo(_ number: UInt32, _ states: BlockStates) -> Bool {
+    states.isEvictable(RecordNumber(rawValue: number)) && !plan.excess.contains(number)
+  }
+
   /// Exact LRU: merges the class lists by their touch numbers.
   private func takeOldest(_ excess: inout Int, _ states: BlockStates, victims: inout [RecordNumber]) {
     var heads = GhostHeap()
@@ -88,7 +137,7 @@ extension HazardIndex {
   ) {
     let block = blocks + Int(number)
     segments.remove(number)
-    if !states.isEvictable(RecordNumber(rawValue: number)) {
+    if !mayGo(number, states) {
       block.pointee.isAside = true
     } else if block.pointee.childCount > 0 {
       block.pointee.isParked = true
@@ -105,7 +154,7 @@ extension HazardIndex {
     while excess > 0, let number = freed.popLast() {
       let block = blocks + Int(number)
       guard block.pointee.state == .resident, block.pointee.isParked, !block.pointee.isAside,
-        block.pointee.childCount == 0, states.isEvictable(RecordNumber(rawValue: number))
+        block.pointee.childCount == 0, mayGo(number, states)
       else { continue }
       segments.remove(number)
       evict(number, victims: &victims)
@@ -124,8 +173,9 @@ extension HazardIndex {
   private func unlinkParent(_ number: UInt32) {
     let parent = blocks[Int(number)].parent
     blocks[Int(number)].parent = HazardBlock.none
+    // A parent that is a ghost still counts: it may come back before its child goes.
     guard parent != HazardBlock.none, blocks[Int(parent)].life == blocks[Int(number)].parentLife,
-      blocks[Int(parent)].state == .resident, blocks[Int(parent)].childCount > 0
+      blocks[Int(parent)].childCount > 0
     else { return }
     blocks[Int(parent)].childCount -= 1
     if blocks[Int(parent)].childCount == 0, blocks[Int(parent)].isParked { freed.append(parent) }
@@ -143,7 +193,10 @@ extension HazardIndex {
 
   /// Gives up the oldest ghosts: all but `capacity` full ones and as many landmarks. Of an old chain about
   /// log2(length) blocks stay, those at a distance of 0 or a power of two from its end.
-  func trimGhosts(to capacity: Int, dropped: inout [RecordNumber]) {
+  func trimGhosts(to slotCount: Int, dropped: inout [RecordNumber]) {
+    // The next request needs records before ghosts can be given up for it.
+    let spare = max(0, storage.count - longestRequest - slotCount)
+    let capacity = min(slotCount, spare / 2)
     while ghostCount - thinnedCount > capacity, let oldest = pop(&fullGhosts, thinned: false) {
       let block = blocks + Int(oldest.block)
       if block.pointee.fromTail & (block.pointee.fromTail &- 1) == 0 {

@@ -11,8 +11,9 @@ import RoostPrimitives
 /// Ghosts: at most twice the slots. Time: O(1) a block, O(log n) a ghost, and a sort of the non-empty segments for
 /// a request that evicts. docs/guides/choosing-a-policy.md has the figures.
 public final class HazardIndex: EvictionPolicy {
-  /// `hazard`: a resident, a full ghost and a thinned ghost a slot, and the blocks of one request.
-  public static let factory = PolicyFactory(name: "hazard", recordsPerSlot: 3, recordsPerRequest: 1 << 16) {
+  /// `hazard`: a resident, a full ghost and a thinned ghost a slot, and the blocks of one request: 4096 of them, 64 Ki
+  /// tokens in blocks of 16. When longer ones come, ghosts make room for them.
+  public static let factory = PolicyFactory(name: "hazard", recordsPerSlot: 3, recordsPerRequest: 1 << 12) {
     recordCount throws(RoostError) in try HazardIndex(recordCount: recordCount)
   }
 
@@ -33,6 +34,7 @@ public final class HazardIndex: EvictionPolicy {
   var ghostCount = 0
   var thinnedCount = 0
   var requestCount = 0
+  var longestRequest = 0
   var sequence: UInt64 = 0
   var now = 0.0
 
@@ -44,6 +46,8 @@ public final class HazardIndex: EvictionPolicy {
     var touches: [UInt8] = []
     /// Kinds of "new blocks" and "gap" of the request, as one number.
     var kind = 0
+    /// Held blocks beyond `length`, of a request longer than the pool: they must not go either.
+    var excess: [UInt32] = []
     /// Touches are numbered from here.
     var start: UInt64 = 0
   }
@@ -84,6 +88,10 @@ public final class HazardIndex: EvictionPolicy {
     guardState.step(length: event.blocks.count, hits: known.hits, shadowHits: known.shadowHits, capacity: capacity)
     plan.length = min(event.blocks.count, capacity)
     plan.start = sequence
+    plan.excess.removeAll(keepingCapacity: true)
+    for block in event.blocks[plan.length...] where block.standing == .held {
+      plan.excess.append(block.record.rawValue)
+    }
     leaveSegments(event, known: known.depth)
     plan.kind = HazardIndex.kind(newBlocks: event.blocks.count - known.depth, gap: known.gap)
     for position in 0..<plan.length { model.activate(hazardClass(position)) }
@@ -92,27 +100,28 @@ public final class HazardIndex: EvictionPolicy {
 
   /// Puts the request's blocks where they belong now, and gives up the oldest ghosts.
   public func settle(_ event: RequestEvent, dropped: inout [RecordNumber]) {
-    for position in event.blocks.indices.reversed() {
-      let block = event.blocks[position]
-      guard block.record != .none else { continue }
-      guard position < plan.length else {
-        if blocks[Int(block.record.rawValue)].state == .untracked { dropped.append(block.record) }
-        continue
-      }
-      touch(block.record.rawValue, position, event)
+    for position in (0..<plan.length).reversed() where event.blocks[position].record != .none {
+      touch(event.blocks[position].record.rawValue, position, event)
     }
+    for number in plan.excess { putBack(number) }
+    plan.excess.removeAll(keepingCapacity: true)
     segments.trimShadow(to: event.capacity)
     for position in (0..<plan.length).reversed() { store(position, event) }
     sequence += UInt64(plan.length)
+    settleExcess(event, dropped: &dropped)
+    longestRequest = max(longestRequest, event.blocks.count)
     trimGhosts(to: event.capacity, dropped: &dropped)
   }
 
   /// Puts blocks that stood aside back.
   public func released(_ records: [RecordNumber]) {
-    for record in records where blocks[Int(record.rawValue)].isAside {
-      blocks[Int(record.rawValue)].isAside = false
-      segments.prepend(record.rawValue)
-    }
+    for record in records { putBack(record.rawValue) }
+  }
+
+  private func putBack(_ number: UInt32) {
+    guard blocks[Int(number)].isAside else { return }
+    blocks[Int(number)].isAside = false
+    segments.prepend(number)
   }
 
   /// Forgets blocks that were taken away.
@@ -123,15 +132,19 @@ public final class HazardIndex: EvictionPolicy {
   /// Takes blocks in as touched once, now, each in a request of its own.
   public func adopted(_ records: [RecordNumber]) {
     plan.kind = HazardIndex.kind(newBlocks: 1, gap: nil)
-    for record in records {
-      let block = blocks + Int(record.rawValue)
-      sequence += 1
-      begin(block, touches: 1, fromTail: 0, sequence: sequence)
-      segments.appendRecent(record.rawValue)
-      block.pointee.state = .resident
-      residentCount += 1
-      segments.append(record.rawValue, bin: 0)
-    }
+    for record in records { adopt(record.rawValue) }
+  }
+
+  /// A resident that no request has told of.
+  func adopt(_ number: UInt32) {
+    let block = blocks + Int(number)
+    sequence += 1
+    begin(block, touches: 1, fromTail: 0, sequence: sequence)
+    block.pointee.parent = HazardBlock.none
+    segments.appendRecent(number)
+    block.pointee.state = .resident
+    residentCount += 1
+    segments.append(number, bin: 0)
   }
 
   /// The lowest indices first.
@@ -153,6 +166,7 @@ public final class HazardIndex: EvictionPolicy {
     ghostCount = 0
     thinnedCount = 0
     requestCount = 0
+    longestRequest = 0
     sequence = 0
     now = 0
   }

@@ -3,7 +3,7 @@ import RoostPrimitives
 /// How a replay is set up.
 public struct ReplayConfiguration: Sendable {
   /// The eviction policy, by name.
-  public var policy = "lru"
+  public var policy = "hazard"
   /// The shape of the pages.
   public var page: PageGeometry
   /// Slots of the pool.
