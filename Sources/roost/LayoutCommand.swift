@@ -54,10 +54,16 @@ enum LayoutCommand {
       ["LAYOUT is JSON, a file that holds it (- for standard input), or a known layout with its usual parameters:"]
       + names
     command.operands = [CommandOperand("LAYOUT", "JSON text, a file, or NAME:parameter=value,...")]
-    command.options = [.flag("json", "Print one JSON object on standard output and nothing else there.")]
+    command.options = [
+      .value("svg", "FILE", "Also draw a map of one page: which axis lies outside which, and what a rank reads."),
+      .value("ranks", "N", "Ranks that share the heads in the picture. Default: one for each head."),
+      .flag("json", "Print one JSON object on standard output and nothing else there."),
+    ]
     command.examples = [
       CommandExample("roost layout show lbhnc", "vLLM's usual layout for Llama 3.1 8B."),
       CommandExample("roost layout show bhlnc:layers=80,blocks=1", "One page of a 70B model."),
+      CommandExample(
+        "roost layout show lbnhc --svg page.svg", "A picture of why a rank finds its head in so many pieces."),
     ]
     return command
   }
@@ -93,7 +99,15 @@ enum LayoutCommand {
   // MARK: show
 
   private static func show(_ arguments: Arguments) throws(RoostError) -> ExitStatus {
-    let summary = try LayoutSummary(try layout(named: arguments.operands[0]))
+    let layout = try layout(named: arguments.operands[0])
+    let rankCount = try arguments.integer("ranks", in: 1...1024)
+    if let path = arguments.text("svg") {
+      let picture = try LayoutPicture(of: layout, title: arguments.operands[0], rankCount: rankCount).svg()
+      try OutputFile(path).write(picture)
+    } else if rankCount != nil {
+      throw RoostError(.invalidInput, "--ranks is about the picture; add --svg FILE")
+    }
+    let summary = try LayoutSummary(layout)
     try Terminal.write(arguments.isOn("json") == true ? summary.json.serialized + "\n" : summary.text)
     return .success
   }
