@@ -21,8 +21,11 @@ public enum Builtins {
   /// A registry with the built-in eviction policies, to which others may be added.
   public static func policies() -> PolicyRegistry {
     let registry = PolicyRegistry()
-    registry.register(LeastRecentlyUsed.factory)
     registry.register(HazardIndex.factory)
+    registry.register(LeastRecentlyUsed.factory)
+    registry.register(AdaptiveReplacement.factory)
+    registry.register(SmallMainGhost.factory)
+    registry.register(FirstInFirstOut.factory)
     return registry
   }
 }

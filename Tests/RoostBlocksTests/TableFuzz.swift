@@ -16,10 +16,13 @@ struct TableFuzz: ~Copyable {
   /// Leases that are over, to be used again by confused callers.
   var past: [LeaseID] = []
   var time: UInt64 = 0
+  /// Nanoseconds of the longest pause between two verbs.
+  let pauseMax: UInt64
 
   static let slotCountMax: UInt32 = 24
 
-  init(seed: UInt64, policy: PolicyFactory, predicts: Bool) throws {
+  init(seed: UInt64, policy: PolicyFactory, predicts: Bool, pauseMax: UInt64 = 3) throws {
+    self.pauseMax = pauseMax
     table = try BlockTable(
       BlockTableConfiguration(slotCountMax: Int(TableFuzz.slotCountMax), slotClassCount: 2, policy: policy))
     random = SplitMix64(seed: seed)
@@ -28,7 +31,7 @@ struct TableFuzz: ~Copyable {
   }
 
   mutating func step() {
-    time += UInt64.random(in: 0...3, using: &random)
+    time += UInt64.random(in: 0...pauseMax, using: &random)
     switch Int.random(in: 0..<100, using: &random) {
     case 0..<8: match()
     case 8..<33: store()
@@ -354,5 +357,37 @@ struct TableFuzz: ~Copyable {
     #expect(mostGhosts > 5)
     let policy = fuzz.table.policy(SlotClass(rawValue: 0)) as? GhostlyPolicy
     #expect(policy?.ghostsThatCameBack ?? 0 > 5)
+  }
+
+  @Test(arguments: 201...(200 + TableFuzzTests.rounds))
+  func theHazardIndexKeepsTheTableAndItselfWhole(seed: UInt64) throws {
+    var fuzz = try TableFuzz(seed: seed, policy: HazardIndex.factory, predicts: false, pauseMax: 4_000_000_000)
+    var mostGhosts = 0
+    for step in 0..<TableFuzzTests.steps / 2 {
+      fuzz.step()
+      mostGhosts = max(mostGhosts, fuzz.table.statistics.ghosts)
+      if !fuzz.problems.isEmpty {
+        Issue.record("seed \(seed), step \(step): \(fuzz.problems)")
+        return
+      }
+    }
+    #expect(5...(2 * Int(TableFuzz.slotCountMax)) ~= mostGhosts)
+  }
+
+  @Test(arguments: [FirstInFirstOut.factory.name, AdaptiveReplacement.factory.name, SmallMainGhost.factory.name])
+  func otherPoliciesKeepTheTableAndThemselvesWhole(name: String) throws {
+    let factories = [FirstInFirstOut.factory, AdaptiveReplacement.factory, SmallMainGhost.factory]
+    let factory = try #require(factories.first { $0.name == name })
+    for seed in 301...(300 + TableFuzzTests.rounds) {
+      var fuzz = try TableFuzz(seed: seed, policy: factory, predicts: false)
+      for step in 0..<TableFuzzTests.steps / 4 {
+        fuzz.step()
+        let statistics = fuzz.table.statistics
+        if !fuzz.problems.isEmpty || statistics.ghosts > 2 * Int(TableFuzz.slotCountMax) {
+          Issue.record("seed \(seed), step \(step): \(statistics.ghosts) ghosts, \(fuzz.problems)")
+          return
+        }
+      }
+    }
   }
 }
