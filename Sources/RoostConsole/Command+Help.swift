@@ -14,6 +14,7 @@ extension Command {
     let help = CommandOption.flag(
       "help", subcommands.isEmpty ? "Show this text." : "Show this text, or that of a command.")
     text += section("Options", (options + [help]).map { ($0.usage, $0.help) }, width)
+    if let topic { text += section(topic.title, topic.rows.map { ($0.name, $0.meaning) }, width) }
     if !examples.isEmpty {
       text += "\nExamples:\n"
       for example in examples {

@@ -104,6 +104,8 @@ public struct Command: Sendable {
   public var operands: [CommandOperand] = []
   /// Arguments by name.
   public var options: [CommandOption] = []
+  /// A list of what the command knows by name, below its options: title, and name and meaning of each.
+  public var topic: (title: String, rows: [(name: String, meaning: String)])?
   /// Command lines worth knowing.
   public var examples: [CommandExample] = []
   /// The family, if this is one; then it has no action of its own.

@@ -8,13 +8,11 @@ enum BenchCommand {
     var command = Command(
       "bench", summary: "measure what this machine does, beside what it could do"
     ) { (arguments) throws(RoostError) in try run(arguments) }
-    let list = Benches.all.map { "\($0.name) (\($0.summary))" }.joined(separator: "; ")
     command.discussion = [
       """
       Copies are measured beside one-thread memcpy of 64 MiB, each sample next to one of the limit, because the speed \
       of a shared machine drifts by tens of percent within seconds: trust the ratio more than the figure.
-      """,
-      "There are: \(list.isEmpty ? "none in this build" : list).",
+      """
     ]
     command.operands = [
       CommandOperand("NAME", isOptional: true, "Which one; all of them if left out (under 5 minutes).")
@@ -23,6 +21,7 @@ enum BenchCommand {
       .flag("smoke", "Only check that they run: seconds, small sizes, figures that mean little."),
       .flag("json", "Print one JSON object on standard output and nothing else there."),
     ]
+    command.topic = ("Benches", Benches.all.map { ($0.name, $0.summary) })
     command.examples = [
       CommandExample("roost bench", "Everything, as tables."),
       CommandExample("roost bench transfer --json", "One of them, for a script."),

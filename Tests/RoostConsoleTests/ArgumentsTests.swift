@@ -88,6 +88,12 @@ import Testing
     #expect(nearest(to: typed, among: ["replay", "bench", "layout"]) == expected)
   }
 
+  @Test func helpListsWhatACommandKnowsByName() {
+    var command = command
+    command.topic = ("Policies", [("lru", "the oldest goes first")])
+    #expect(command.help(path: "roost replay", columns: 80).contains("\nPolicies:\n  lru  the oldest goes first\n"))
+  }
+
   @Test func helpNamesEveryOptionAndFitsItsColumns() {
     for columns in [20, 60, 80, 300] {
       let help = command.help(path: "roost replay", columns: columns)

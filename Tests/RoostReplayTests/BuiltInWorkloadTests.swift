@@ -60,7 +60,7 @@ import Testing
     var random = SplitMix64(seed: seed)
     var queue = SessionQueue()
     var times: [Int] = []
-    for number in 0..<500 {
+    for number in (0..<500).shuffled(using: &random) {
       let time = Int.random(in: 0..<100, using: &random)
       times.append(time)
       var session = Session(number: number, seed: seed)
