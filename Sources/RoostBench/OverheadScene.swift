@@ -6,8 +6,8 @@ import RoostTransfer
 
 /// Pages so small that their copy costs next to nothing.
 final class OverheadScene {
-  /// Pages of a large request: 32 runs each are 4 MiB of pieces' bytes, within a last-level cache.
-  static let pageCount = 2048
+  /// Pages of a large request: a few thousand runs, so that a sample is over before the system runs somebody else.
+  let pageCount: Int
   private static let pieceByteCount = 64
 
   private let device: any Device
@@ -19,9 +19,11 @@ final class OverheadScene {
   private let pieces: [roost_copy_piece]
 
   init(on device: any Device, pieceCount: Int) throws(RoostError) {
+    let pageCount = pieceCount == 1 ? 2048 : 256
+    self.pageCount = pageCount
     let shape = TransferShape(
       pieceByteCount: OverheadScene.pieceByteCount, pieceCount: pieceCount,
-      arenaBytes: (OverheadScene.pageCount + 2) * pieceCount * OverheadScene.pieceByteCount)
+      arenaBytes: (pageCount + 2) * pieceCount * OverheadScene.pieceByteCount)
     self.device = device
     cache = try device.allocate(byteCount: shape.arenaBytes)
     let slots = try device.allocateHost(byteCount: shape.arenaBytes)
@@ -30,7 +32,7 @@ final class OverheadScene {
     template = try PageTemplate(
       regions: [shape.region(at: cache.address)], parts: [try shape.part()], slotByteCount: shape.pageByteCount)
     // Two apart, so that neighbours are not copied as one.
-    pages = (0..<OverheadScene.pageCount).map {
+    pages = (0..<pageCount).map {
       PageCopy(block: UInt32($0), slotAddress: slots.address + UInt(($0 ^ 1) * shape.pageByteCount))
     }
     let address = cache.address

@@ -115,11 +115,11 @@ enum TransferBench {
     var whole: [Double] = []
     for _ in 0..<sampleCount {
       bare.append(try Sampling.seconds { () throws(RoostError) in scene.copyBarely() })
-      whole.append(try Sampling.seconds { () throws(RoostError) in try scene.copy(pageCount: OverheadScene.pageCount) })
+      whole.append(try Sampling.seconds { () throws(RoostError) in try scene.copy(pageCount: scene.pageCount) })
     }
     let less = BenchResult(name: name, unit: "ns", samples: bare)
     var result = BenchResult(name: name, unit: "ns", samples: whole, reference: "at most 300 ns")
-    let scale = 1e9 / Double(OverheadScene.pageCount)
+    let scale = 1e9 / Double(scene.pageCount)
     result.median = (result.median - less.median) * scale
     result.max = (result.max - less.min) * scale
     result.min = (result.min - less.min) * scale

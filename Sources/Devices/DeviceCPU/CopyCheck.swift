@@ -7,13 +7,17 @@ enum CopyCheck {
   /// The first page is never mapped.
   private static let addressMin: UInt = 4096
 
-  /// The error of the first bad piece; nil if there is none. An empty piece may have any address.
-  static func error(in pieces: UnsafeBufferPointer<CopyPiece>) -> RoostError? {
-    for index in pieces.indices where !isValid(pieces[index]) {
-      let piece = pieces[index]
-      return error(source: piece.source, target: piece.target, byteCount: "\(piece.byteCount)", index: index)
-    }
-    return nil
+  /// Whether a piece may point at memory. An empty piece may have any address.
+  @inline(__always) static func isValid(_ piece: CopyPiece) -> Bool {
+    guard piece.byteCount > 0 else { return true }
+    let sourceEnd = piece.source.addingReportingOverflow(piece.byteCount)
+    let targetEnd = piece.target.addingReportingOverflow(piece.byteCount)
+    return piece.source >= addressMin && piece.target >= addressMin && !sourceEnd.overflow && !targetEnd.overflow
+  }
+
+  /// The error of a bad piece.
+  static func error(of piece: CopyPiece, index: Int) -> RoostError {
+    error(source: piece.source, target: piece.target, byteCount: "\(piece.byteCount)", index: index)
   }
 
   /// The error of a strided copy; nil if it is right.
@@ -33,13 +37,6 @@ enum CopyCheck {
     let (steps, overflow) = (rows.rowCount - 1).multipliedReportingOverflow(by: pitch)
     let (sum, carry) = steps.addingReportingOverflow(rows.rowByteCount)
     return overflow || carry ? nil : UInt(sum)
-  }
-
-  @inline(__always) private static func isValid(_ piece: CopyPiece) -> Bool {
-    guard piece.byteCount > 0 else { return true }
-    let sourceEnd = piece.source.addingReportingOverflow(piece.byteCount)
-    let targetEnd = piece.target.addingReportingOverflow(piece.byteCount)
-    return piece.source >= addressMin && piece.target >= addressMin && !sourceEnd.overflow && !targetEnd.overflow
   }
 
   private static func error(of rows: StridedCopy) -> RoostError {

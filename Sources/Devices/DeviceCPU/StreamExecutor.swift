@@ -182,20 +182,24 @@ final class StreamExecutor: Sendable {
 
   private func copy(_ operation: StreamOperation) -> RoostError? {
     switch operation {
-    case .copyOne(let piece): withUnsafePointer(to: piece) { copy(UnsafeBufferPointer(start: $0, count: 1)) }
-    case .copyMany(let array): copy(array.pieces)
-    case .copyRows(let rows): copy(rows)
-    case .record, .wait, .call: nil
+    case .copyOne(let piece):
+      guard CopyCheck.isValid(piece) else { return CopyCheck.error(of: piece, index: 0) }
+      withUnsafePointer(to: piece) { copy(UnsafeBufferPointer(start: $0, count: 1)) }
+      return nil
+    case .copyMany(let array):
+      if let index = array.firstBad { return CopyCheck.error(of: array.pieces[index], index: index) }
+      copy(array.pieces)
+      return nil
+    case .copyRows(let rows): return copy(rows)
+    case .record, .wait, .call: return nil
     }
   }
 
-  private func copy(_ pieces: UnsafeBufferPointer<CopyPiece>) -> RoostError? {
-    if let error = CopyCheck.error(in: pieces) { return error }
-    guard let start = pieces.baseAddress else { return nil }
+  private func copy(_ pieces: UnsafeBufferPointer<CopyPiece>) {
+    guard let start = pieces.baseAddress else { return }
     // The C structure has the same three words (CopyPiece's documentation promises them).
     let raw = UnsafeRawPointer(start).assumingMemoryBound(to: roost_copy_piece.self)
     roost_copy_pieces_variant(raw, pieces.count, copyVariant)
-    return nil
   }
 
   private func copy(_ rows: StridedCopy) -> RoostError? {

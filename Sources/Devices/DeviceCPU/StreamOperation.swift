@@ -23,18 +23,29 @@ enum StreamOperation {
   }
 }
 
-/// An own copy of a caller's pieces. Immutable.
+/// An own copy of a caller's pieces, checked. Immutable.
 final class PieceArray: Sendable {
   // Written in the initialiser only.
   private nonisolated(unsafe) let storage: UnsafeMutableBufferPointer<CopyPiece>
 
+  /// The index of the first piece that points at no memory.
+  let firstBad: Int?
   /// Bytes of all pieces; wraps around if they are nonsense.
   let byteCount: UInt
 
   init(copying pieces: UnsafeBufferPointer<CopyPiece>) {
     storage = .allocate(capacity: pieces.count)
-    _ = storage.initialize(from: pieces)
-    byteCount = pieces.reduce(0) { $0 &+ $1.byteCount }
+    // One pass: a request of many small runs spends its time here.
+    var byteCount: UInt = 0
+    var firstBad: Int?
+    for index in pieces.indices {
+      let piece = pieces[index]
+      storage.initializeElement(at: index, to: piece)
+      byteCount &+= piece.byteCount
+      if !CopyCheck.isValid(piece), firstBad == nil { firstBad = index }
+    }
+    self.byteCount = byteCount
+    self.firstBad = firstBad
   }
 
   deinit { storage.deallocate() }
