@@ -88,13 +88,14 @@ extension Engine {
     state.withLock { $0.isDraining = true }
     let leaks = drain(until: deadline)
     for leak in leaks { Log.write(.warning, "closed with a live lease: \(leak)") }
+    // The sealer first, so that the batch in its hands is written before the rows are out of reach.
+    stopThreads()
     if sealsBehind { while !deadline.hasPassed(), sealBatch() {} }
     let (isFirst, isCopying) = state.withLock { state in
       defer { state.isClosed = true }
       return (!state.isClosed, state.fences.hasJobs(in: Limits.localAttachment))
     }
     guard isFirst else { return leaks }
-    stopThreads()
     routes.withLock { $0.routes.removeAll() }
     if isCopying, let pool {
       // Copies of this process still write into slots: nobody may own the pool before this process has ended.
