@@ -115,12 +115,13 @@ import Testing
   }
 
   @Test func fewDescriptorsMakeThePoolSmaller() throws {
+    // Room for descriptors that the child inherits from tests that run beside this one.
     let filled = try Filled([
-      "nofile": "24", "capacity": "\(64 << 20)", "slot": "\(64 << 10)", "chunk": "\(1 << 20)",
+      "nofile": "48", "capacity": "\(64 << 20)", "slot": "\(64 << 10)", "chunk": "\(1 << 20)",
       "name": Scratch.uniqueName(),
     ])
     #expect(filled.exit == 0 && filled.wrong == 0, "\(filled.shortage)")
-    #expect(filled.committed >= 4 << 20 && filled.committed < 24 << 20)
+    #expect(filled.committed >= 4 << 20 && filled.committed < 48 << 20)
     #expect(filled.shortage.contains("ulimit -n"))
   }
 
