@@ -1,0 +1,216 @@
+"""The native half of Roost: the control plane (`Engine`) and a worker's data plane (`Worker`).
+
+Everything here is batched and takes plain values. Sizes are bytes, times are seconds, hashes are the engine's own
+prefix-chained block hashes (16 to 32 bytes, `stride` apart, head to tail), concatenated.
+
+Threads: every method may be called from any thread. What may take longer than a microsecond releases the GIL. Nothing
+blocks but what takes a `timeout`.
+
+Processes: an `Engine` owns a pool; a `Worker` attaches to it by `Engine.address`, in the same process or in another
+one of the same user on the same machine. After `fork` the child may use neither: every call raises `RoostError` with
+the code `stale`.
+
+Errors: wrong Python types raise `TypeError`; everything else raises `RoostError`.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias, final
+
+from typing_extensions import Buffer
+
+__version__: Final[str]
+"""The version of Roost."""
+abi_version: Final[int]
+"""The version of the C interface that this extension was built with; rises when it changes incompatibly."""
+
+Fields: TypeAlias = Sequence[tuple[str, bytes]]
+"""What an identity is made of: pairs of a name and bytes, in any order; a name that is left out counts as empty.
+
+`weights` (fingerprint), `data_type`, `quantisation`, `rope`, `adapter` (fingerprint), `salt`, `weights_epoch` (a decimal
+number), `hash_scheme`, `tokens_per_block` (a decimal number), `opaque_format`, and `label:...` for anything else that the
+values depend on.
+"""
+
+Outcome: TypeAlias = Literal[0, 1, 2, 3]
+"""How a job or a lease ended: 0 done, 1 done but for the failed positions, 2 cancelled, 3 lost (nothing is copied)."""
+DONE: Final = 0
+PARTLY_FAILED: Final = 1
+CANCELLED: Final = 2
+LOST: Final = 3
+
+Verb: TypeAlias = Literal[0, 1]
+"""Which way pages go: 0 store (device to pool), 1 load (pool to device)."""
+STORE: Final = 0
+LOAD: Final = 1
+
+HELD: Final = 0
+"""`begin_store`: nothing to do, the block is stored or being stored."""
+ADMITTED: Final = 1
+"""`begin_store`: copy the block to its slot."""
+REFUSED: Final = 2
+"""`begin_store`: nothing to do, there is no room for the block."""
+LEASED: Final = 0
+"""`begin_load`: copy the block from its slot."""
+MISSING: Final = 1
+"""`begin_load`: the block is not there (any more, or not yet), or did not pass its check."""
+
+class RoostError(Exception):
+    """An operating error. `str(error)` is one line: message, context, causes."""
+
+    code: str
+    """What kind: invalidInput, notFound, busy, outOfResources, unsupported, timedOut, cancelled, corrupt, stale, lost, system.
+    New ones may come."""
+    message: str
+    """One sentence: what happened and, where it helps, what to do."""
+    context: dict[str, str]
+    """Where: sizes, paths, numbers."""
+
+@final
+class Engine:
+    """The control plane: owns the pool, knows which block lies in which slot, decides who stays.
+
+    The life of a request: `match`, then `begin_load` + `hand_out` for what was found, later `begin_store` + `hand_out`
+    for what was computed. The workers copy; `poll` tells which leases are over. Only whole, published blocks are ever
+    found.
+    """
+
+    def __init__(self, config: str) -> None:
+        """Opens an engine; returns at once, memory is committed behind.
+
+        `config` is a JSON object: `groups` (a list of objects: `page_bytes`, `tokens_per_block`, `kind`: "full", "window" or
+        "state", `window_tokens` for a window), `capacity` (bytes, or text such as "4GiB"), and optionally `name` (default:
+        one of its own), `directory` (default null: anonymous memory), `keep` (default false: the next engine of this name
+        in `directory` adopts the pages), `policy` ("hazard"), `verify` ("none" or "adopted": a page that an earlier process
+        left, before its first load; "host": every page, before every load), `slots_max`, `watermark`
+        ({"above": 0.9, "ratio": 0.1}), `huge_pages` ("transparent", "none", or a size), `numa_nodes`, `chunk_bytes`,
+        `accepts_workers` (default true), `content` (text: what else must be the same for kept pages to make sense),
+        `events_max` (default 0: no events are kept). An unknown key is refused with the nearest valid one.
+        """
+    @property
+    def address(self) -> str:
+        """What a `Worker` needs to attach, as text; empty if the pool accepts no workers."""
+    def wait_ready(self, timeout: float) -> bool:
+        """Waits until the pool has committed all the memory that the system gives; whether it has."""
+    def slot_count(self, group: int = 0) -> int:
+        """Slots of a group that are usable now; grows while memory is committed."""
+    def intern(self, fields: Fields) -> int:
+        """The small number of an identity in this engine: SHA-256 over the tagged, length-prefixed fields."""
+    def match(self, identity: int, hashes: Buffer, stride: int, group: int = 0) -> int:
+        """How many blocks, from the head on without a gap, could be loaded now. Holds nothing, changes no order."""
+    def match_states(self, identity: int, hashes: Buffer, stride: int, group: int, states: Buffer) -> int:
+        """The same, and writes for every block one byte to `states`: 0 absent, 1 pending, 2 ready, 3 below (in a tier)."""
+    def match_groups(
+        self, identity: int, groups: Sequence[tuple[Buffer, int]], tokens_max: int
+    ) -> tuple[int, list[tuple[int, int]]]:
+        """The longest length in tokens, at most `tokens_max`, at which every group can be loaded.
+
+        `groups` has (hashes, stride) for every group of the configuration. The answer has for each the blocks that a
+        load of that length takes: (first, count).
+        """
+    def begin_store(
+        self, request: int, identity: int, hashes: Buffer, stride: int, group: int, out: Buffer, output_tokens: int = -1
+    ) -> int:
+        """Finds room for the blocks of a request that are not stored yet; the eviction policy learns from this call.
+
+        Give all blocks of the request, hits included. `out`: three unsigned 32-bit numbers a block: slot, generation,
+        outcome (`HELD`, `ADMITTED`, `REFUSED`). `output_tokens`: how many of the request's tokens were generated, -1 if
+        unknown; see `touch`.
+        Returns the lease on the admitted slots, 0 if nothing was admitted.
+        """
+    def touch(
+        self, request: int, identity: int, hashes: Buffer, stride: int, group: int = 0, output_tokens: int = -1
+    ) -> None:
+        """Tells the eviction policy of a request that stores nothing."""
+    def begin_load(self, request: int, identity: int, hashes: Buffer, stride: int, group: int, out: Buffer) -> int:
+        """Holds the blocks that can be loaded now. `out` as in `begin_store`, outcome `LEASED` or `MISSING`.
+
+        Returns the lease, 0 if nothing can be loaded. Pages that `verify` asks for are checked here.
+        """
+    def hand_out(self, lease: int, shards: int) -> None:
+        """Says, before the job leaves for the workers, that the workers of shard 0 ... `shards` - 1 will each report this
+        lease once (by `Worker.submit` and the end of the job).
+
+        From now on the engine ends the lease by itself, and `poll` tells: a store is committed when all have reported
+        (pages that failed in any shard are dropped, the others stay) and aborted if one failed as a whole or is gone; a
+        load ends when all have reported or are gone. `abort` and `end` take it back: the slots follow when every worker
+        has said that it does not (or no longer) copy.
+        """
+    def commit(self, lease: int) -> None:
+        """Publishes a store that was not handed out: all of its bytes are in the slots."""
+    def abort(self, lease: int) -> None:
+        """Gives a store up. One that is over is ignored and counted (`stats()["stale"]`)."""
+    def end(self, lease: int) -> None:
+        """Ends a load."""
+    def reclaim(self, request: int) -> int:
+        """Gives up every lease of a request; returns how many there were."""
+    def poll(self, max: int = 256) -> list[tuple[int, int, Verb, Outcome, tuple[int, ...], int, float]]:
+        """Handed-out leases that are over, oldest first:
+        (lease, request, verb, outcome, failed positions, bytes, seconds).
+
+        Positions count the blocks of the worker's job, `bytes` adds up the shards, `seconds` is the slowest shard's.
+        """
+    def events(self, max: int = 4096) -> list[tuple[Literal["stored", "removed"], int, int, bytes]]:
+        """Blocks that became findable or ceased to be, oldest first: (kind, identity, group, hash). Kept if the
+        configuration says `events_max`; beyond that the oldest are dropped and counted (`stats()["events_dropped"]`)."""
+    def leases(self, older_seconds: float = 0.0) -> list[tuple[int, int, Verb, int, float, bool]]:
+        """Leases that live: (lease, request, verb, slots, age in seconds, whether copies may be running)."""
+    def forget(self, fields: Fields) -> int:
+        """Forgets every block of an identity; their bytes are overwritten. Returns how many pages there were."""
+    def reset(self, timeout: float) -> None:
+        """Empties the cache: waits for the leases to end, then forgets everything. Raises `timedOut` if some live on."""
+    def stats(self) -> dict[str, int]:
+        """Counters and levels; hits + misses = lookups, allocated + free = capacity (in slots)."""
+    def close(self, timeout: float = 5.0) -> int:
+        """Waits for the leases to end and closes the pool. Returns how many lived on. Safe to call twice."""
+
+@final
+class Worker:
+    """The data plane of one process and device: copies pages between the device and the pool.
+
+    Reports every job's end to the engine by itself (a thread of its own does, if nobody polls), and to `poll` here.
+    """
+
+    def __init__(self, address: str, device: str = "cpu", timeout: float = 10.0) -> None:
+        """Attaches to the pool of an engine. Raises `notFound` if there is none, `timedOut`."""
+    @property
+    def attachment(self) -> int:
+        """The number by which the engine knows this worker."""
+    def register(
+        self,
+        group: int,
+        shard: int,
+        shards: int,
+        regions: Sequence[tuple[int, int]],
+        parts: Sequence[tuple[int, int, int, int, int]] | Sequence[tuple[int, str, int, str]],
+        block_count: int,
+    ) -> None:
+        """Says where the pages of a group lie in this worker's device memory.
+
+        `regions`: (pointer, bytes); must stay valid until `close`. `parts`: (region, offset, block stride, bytes, offset
+        in the slot), each one run of every page: block b's lies at pointer + offset + b * stride. Or, where a page needs a
+        real plan, (region, device layout, block stride, slot layout) with layouts as `roost layout eval` prints them
+        (JSON).
+        `shard` of `shards`: which part of every page this worker holds.
+        """
+    def submit(
+        self, job: int, verb: Verb, group: int, lease: int, blocks: Buffer, slots_generations: Buffer
+    ) -> None:
+        """Starts copying: `blocks` are 32-bit block numbers on the device, `slots_generations` two unsigned 32-bit
+        numbers each. Both are read before this returns. `job` is the caller's number.
+
+        `lease`: the one that the engine handed out; 0 if the caller fences by itself. A slot that was given to another
+        block meanwhile is left alone and its position reported as failed. If this raises, the engine hears that the
+        shard failed.
+        """
+    def poll(self, max: int = 256) -> list[tuple[int, Outcome, tuple[int, ...], int, float]]:
+        """Jobs that have ended: (job, outcome, failed positions, bytes, seconds), each once."""
+    def wait(self, job: int, timeout: float) -> tuple[int, Outcome, tuple[int, ...], int, float]:
+        """Waits for one job and takes its result. Raises `timedOut` (the job goes on), `notFound`."""
+    def cancel(self, job: int) -> None:
+        """Cancels a job that has not started; its result comes either way."""
+    def close(self, timeout: float = 5.0) -> bool:
+        """Waits for copies that run and detaches. False: some still run; the engine then waits for this process to
+        end. Safe to call twice."""
+
+def hash_tokens(tokens: Buffer, tokens_per_block: int) -> bytes:
+    """Prefix-chained SHA-256 block hashes (32 bytes each) of unsigned 32-bit tokens: scheme `roost:sha256`."""
