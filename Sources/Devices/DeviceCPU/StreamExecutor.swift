@@ -16,8 +16,6 @@ final class StreamExecutor: Sendable {
     var submittedCount: UInt64 = 0
     var isClosed = false
     var failure: RoostError?
-    /// Copies up to this number are skipped: they were queued before a failure was forgotten.
-    var skippedCount: UInt64 = 0
   }
 
   /// What the holder of the claim has taken from the queue.
@@ -33,6 +31,9 @@ final class StreamExecutor: Sendable {
   private let hasThread = Atomic(false)
   private let threadStart = Locked(())
   private let completedCount = Atomic<UInt64>(0)
+  /// Copies up to this number are skipped: all of them after a failure, those queued before it was forgotten later.
+  /// Beside the lock, because every copy asks.
+  private let skippedCount = Atomic<UInt64>(0)
   private let submission = Doorbell()
   private let copyVariant: CInt
   let spinNanoseconds: UInt64
@@ -44,15 +45,31 @@ final class StreamExecutor: Sendable {
     self.spinNanoseconds = spinNanoseconds
   }
 
-  /// Adds an operation; waits for room if the queue is full.
+  /// Adds an operation; waits for room if the queue is full. A small copy into an idle stream is executed at once.
   func submit(_ operation: StreamOperation) throws(RoostError) {
+    if operation.takesNoTime, executeAtOnce(operation) { return }
     if !hasThread.load(ordering: .acquiring) { try startThread() }
-    try waitForRoom()
-    queue.withLock { queue in
-      queue.waiting.append(operation)
-      queue.submittedCount += 1
+    while let wanted = append(operation) {
+      guard waitForCompletion(of: wanted, until: .after(seconds: Limits.submitSeconds)) else {
+        throw RoostError(
+          .timedOut, "the stream took no operation for \(Int(Limits.submitSeconds)) s",
+          context: [("queued operations", "\(Limits.queuedOperationCountMax)")])
+      }
     }
     submission.ring()
+  }
+
+  /// Appends an operation. If there is no room: the number of the operation that has to be complete first.
+  private func append(_ operation: StreamOperation) -> UInt64? {
+    queue.withLock { queue in
+      let room = Limits.queuedOperationCountMax
+      if queue.submittedCount >= room, completedCount.load(ordering: .acquiring) <= queue.submittedCount - room {
+        return queue.submittedCount - room + 1
+      }
+      queue.waiting.append(operation)
+      queue.submittedCount += 1
+      return nil
+    }
   }
 
   /// Lets the thread end once the queue is empty.
@@ -81,18 +98,7 @@ final class StreamExecutor: Sendable {
     queue.withLock { queue in
       guard queue.failure != nil else { return }
       queue.failure = nil
-      queue.skippedCount = queue.submittedCount
-    }
-  }
-
-  private func waitForRoom() throws(RoostError) {
-    let submitted = queue.withLock { $0.submittedCount }
-    let room = Limits.queuedOperationCountMax
-    guard submitted >= room, completedCount.load(ordering: .acquiring) <= submitted - room else { return }
-    guard waitForCompletion(of: submitted - room + 1, until: .after(seconds: Limits.submitSeconds)) else {
-      throw RoostError(
-        .timedOut, "the stream took no operation for \(Int(Limits.submitSeconds)) s",
-        context: [("queued operations", "\(room)")])
+      skippedCount.store(queue.submittedCount, ordering: .releasing)
     }
   }
 
@@ -136,8 +142,25 @@ final class StreamExecutor: Sendable {
   private func help(until isDone: () -> Bool) {
     guard claim() else { return }
     while !isDone(), let operation = peekNext(), operation.isSmall { if takeNext() != nil { execute(operation) } }
+    releaseClaim()
+  }
+
+  /// Executes an operation on the calling thread if nothing is before it. False: it has to be queued.
+  private func executeAtOnce(_ operation: StreamOperation) -> Bool {
+    guard claim() else { return false }
+    let isNext = queue.withLock { queue in
+      guard queue.submittedCount == completedCount.load(ordering: .relaxed) else { return false }
+      queue.submittedCount += 1
+      return true
+    }
+    if isNext { execute(operation) }
+    releaseClaim()
+    return isNext
+  }
+
+  /// Lets the next one execute, and wakes the thread if it was turned away meanwhile, from work or from its end.
+  private func releaseClaim() {
     isClaimed.store(false, ordering: .releasing)
-    // The thread may have been turned away meanwhile, from work or from its end.
     let (isClosed, submitted) = queue.withLock { ($0.isClosed, $0.submittedCount) }
     if isClosed || completedCount.load(ordering: .acquiring) < submitted { submission.ring() }
   }
@@ -175,8 +198,11 @@ final class StreamExecutor: Sendable {
     case .call(let action): action()
     case .wait(let recording): _ = recording.wait(until: .never)
     case .copyOne, .copyMany, .copyRows:
-      let isSkipped = queue.withLock { $0.failure != nil || number <= $0.skippedCount }
-      if !isSkipped, let failure = copy(operation) { queue.withLock { $0.failure = failure } }
+      guard number > skippedCount.load(ordering: .acquiring), let failure = copy(operation) else { return }
+      queue.withLock { queue in
+        queue.failure = failure
+        skippedCount.store(.max, ordering: .releasing)
+      }
     }
   }
 

@@ -11,10 +11,15 @@ enum StreamOperation {
   case call(@Sendable () -> Void)
 
   /// Whether a waiter may execute it instead of waiting for it: short, and free of foreign code and of waiting.
-  var isSmall: Bool {
+  var isSmall: Bool { isFree(copyingUpTo: Limits.smallCopyByteCount) }
+
+  /// Whether executing it costs less than handing it to another thread.
+  var takesNoTime: Bool { isFree(copyingUpTo: Limits.immediateCopyByteCount) }
+
+  private func isFree(copyingUpTo limit: UInt) -> Bool {
     switch self {
-    case .copyOne(let piece): piece.byteCount <= Limits.smallCopyByteCount
-    case .copyMany(let array): array.byteCount <= Limits.smallCopyByteCount
+    case .copyOne(let piece): piece.byteCount <= limit
+    case .copyMany(let array): array.byteCount <= limit
     case .copyRows: false
     case .record: true
     case .wait(let recording): recording.completedAt != nil
