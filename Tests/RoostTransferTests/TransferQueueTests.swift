@@ -213,7 +213,11 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
     let ticket = try scene.submit(.store, pages)
     #expect(try scene.queue.wait(for: ticket, until: patience()).byteCount == 3000 * Scene.pageByteCount)
     #expect(scene.device.copyCalls.reduce(0, +) == 12_000)
-    #expect(scene.device.copyCalls.count == 3)
+    // All are full but the last, and small enough that the first copy starts long before the last piece is written.
+    let calls = scene.device.copyCalls
+    #expect(calls.count > 4)
+    #expect(Set(calls.dropLast()).count == 1)
+    #expect(calls.last ?? 0 <= calls[0])
   }
 
   @Test(arguments: efficientRuns) func reportsAFailedCopyAndGoesOnWithTheNextJob(efficientRunBytes: Int) throws {
