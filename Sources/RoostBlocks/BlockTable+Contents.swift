@@ -43,8 +43,25 @@ extension BlockTable {
   ///
   /// - Returns: how many blocks with a page were forgotten.
   @discardableResult public mutating func forget(_ identity: IdentityID) -> Int {
+    var position = 0
+    return forget(identity, from: &position, recordCountMax: .max, pageCountMax: .max)
+  }
+
+  /// One turn of the same, for a driver that lets others have the table between turns.
+  ///
+  /// - Parameters:
+  ///   - position: 0 at first; where the next turn goes on; `Int.max` when all records have been read.
+  ///   - recordCountMax: records to read at most.
+  ///   - pageCountMax: blocks with a page to forget at most.
+  /// - Returns: how many blocks with a page were forgotten.
+  public mutating func forget(
+    _ identity: IdentityID, from position: inout Int, recordCountMax: Int, pageCountMax: Int
+  ) -> Int {
     var forgotten = 0
-    for raw in 0..<records.touchedCount {
+    let end = position + min(max(0, records.touchedCount - position), recordCountMax)
+    while position < end, forgotten < pageCountMax {
+      let raw = position
+      position += 1
       let record = records.pointer + raw
       guard record.pointee.isIndexed, record.pointee.key.identity == identity else { continue }
       let number = RecordNumber(rawValue: UInt32(raw))
@@ -56,6 +73,7 @@ extension BlockTable {
         dropGhost(number)
       }
     }
+    if position >= records.touchedCount { position = .max }
     informPolicies()
     return forgotten
   }

@@ -44,16 +44,28 @@ extension Engine {
   }
 
   /// Forgets every block of an identity: none is found from now on, and the bytes of those that no lease holds are
-  /// overwritten with zeroes before this returns; slots under a lease are let go when it ends.
+  /// overwritten with zeroes before this returns; of the others when their leases end.
   ///
   /// - Returns: how many pages were forgotten.
   @discardableResult public func forget(_ identity: IdentityID) -> Int {
-    state.withLock { state in
-      guard !state.isClosed else { return 0 }
-      let count = state.table.forget(identity)
-      writeRows(&state, .erasing)
-      return count
+    var position = 0
+    var forgotten = 0
+    let pageBytes = configuration.groups.map(\.pageByteCount).max() ?? 1
+    let pageCountMax = max(1, Limits.eraseTurnBytes / pageBytes)
+    // In turns, so that requests wait for the zeroing of a few pages, not of all.
+    while position < .max {
+      forgotten += state.withLock { state in
+        guard !state.isClosed else {
+          position = .max
+          return 0
+        }
+        let count = state.table.forget(
+          identity, from: &position, recordCountMax: Limits.forgetTurnRecords, pageCountMax: pageCountMax)
+        writeRows(&state, .erasing)
+        return count
+      }
     }
+    return forgotten
   }
 
   /// Empties the cache: waits for the leases to end, then forgets everything. While it waits nothing begins.

@@ -18,6 +18,8 @@ struct EngineState: ~Copyable {
   var isExhausted: [Bool]
   /// Adopted pages whose bytes nobody has checked in this process.
   var unchecked: Set<SlotNumber> = []
+  /// Slots of forgotten pages that a lease holds: overwritten when it lets them go.
+  var toErase: Set<SlotNumber> = []
   let changes = ChangeBuffer()
   var counters = Counters()
 

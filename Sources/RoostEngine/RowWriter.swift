@@ -5,7 +5,7 @@ import RoostPrimitives
 /// How rows are written.
 enum RowManner {
   case plain
-  /// Overwrite the bytes of slots that became free.
+  /// Overwrite the bytes of slots that became free, and of those that will when their leases end.
   case erasing
   /// Leave the rows of pages as the former owner wrote them: they have seals.
   case adopting
@@ -25,6 +25,7 @@ extension Engine {
       count = state.table.drainChanges(into: changes)
       for change in changes.prefix(count) {
         write(change, pool, manner)
+        if manner == .erasing || !state.toErase.isEmpty { erase(change, &state, pool, manner) }
         // What is written from now on is no longer what the former owner left.
         if change.state != .ready, !state.unchecked.isEmpty { state.unchecked.remove(change.slot) }
       }
@@ -34,9 +35,6 @@ extension Engine {
   private func write(_ change: SlotChange, _ pool: Pool, _ manner: RowManner) {
     guard let key = change.key else {
       pool.clear(change.slot)
-      if manner == .erasing, change.state == .free {
-        pool.memory.bytes(of: change.slot).initializeMemory(as: UInt8.self, repeating: 0)
-      }
       return
     }
     if manner == .adopting, change.state == .ready { return }
@@ -44,5 +42,16 @@ extension Engine {
     let byteCount = UInt32(configuration.groups[Int(key.group)].pageByteCount)
     pool.write(
       SlotRow(slot: change.slot, generation: change.generation, state: .ready, key: key, byteCount: byteCount))
+  }
+
+  /// Overwrites the bytes of a forgotten page, at once or when the last lease lets its slot go.
+  private func erase(_ change: SlotChange, _ state: inout EngineState, _ pool: Pool, _ manner: RowManner) {
+    guard change.key == nil else { return }
+    if change.state == .free {
+      guard state.toErase.remove(change.slot) != nil || manner == .erasing else { return }
+      pool.memory.bytes(of: change.slot).initializeMemory(as: UInt8.self, repeating: 0)
+    } else if manner == .erasing {
+      state.toErase.insert(change.slot)
+    }
   }
 }

@@ -262,7 +262,14 @@ struct TableFuzz: ~Copyable {
     let identity = IdentityID(rawValue: UInt32.random(in: 0..<3, using: &random))
     let forgotten = model.pages.values.filter { $0.key.identity == identity }
     for page in forgotten { model.retire(page) }
-    let given = table.forget(identity)
+    var given = 0
+    var position = 0
+    let turn = (records: Int.random(in: 1..<60, using: &random), pages: Int.random(in: 1..<6, using: &random))
+    while position < .max {
+      let count = table.forget(identity, from: &position, recordCountMax: turn.records, pageCountMax: turn.pages)
+      expect(count <= turn.pages, "a turn of forgetting took \(count) pages")
+      given += count
+    }
     expect(given == forgotten.count, "forget counts \(given)")
     for raw in 0..<table.records.touchedCount {
       let record = table.records[RecordNumber(rawValue: UInt32(raw))]

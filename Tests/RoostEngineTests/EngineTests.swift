@@ -104,6 +104,26 @@ import Testing
     #expect(harness.reconciles)
   }
 
+  @Test func aForgottenPageUnderALeaseIsOverwrittenWhenTheLeaseEnds() throws {
+    let harness = try Harness()
+    let store = try harness.store([1, 2])
+    let pool = try #require(harness.engine.pool)
+    let lease = try #require(try harness.beginLoad(harness.keys([1])).lease)
+    let other = try #require(try harness.beginLoad(harness.keys([1])).lease)
+    #expect(harness.engine.forget(harness.identity) == 2)
+    func isErased(_ index: Int) -> Bool { pool.memory.bytes(of: store.blocks[index].slot).allSatisfy { $0 == 0 } }
+    #expect(!isErased(0), "a copy may be reading it")
+    #expect(isErased(1))
+    harness.engine.end(lease)
+    #expect(!isErased(0))
+    harness.engine.end(other)
+    #expect(isErased(0))
+    // A slot that comes into use again is not touched when others go.
+    try harness.store([7, 8])
+    #expect(try harness.load([7, 8]) == [0, 0])
+    #expect(harness.reconciles)
+  }
+
   @Test func resetWaitsForLeasesAndSaysWhichDoNotEnd() throws {
     let harness = try Harness()
     try harness.store([1, 2, 3])

@@ -49,21 +49,30 @@ public final class LayeredCache: Sendable {
     self.shape = shape
     self.device = device
     var tensors: [DeviceMemory] = []
-    var regions: [PagedRegion] = []
-    var parts: [PagePart] = []
-    for layer in 0..<shape.layerCount {
-      let memory = try device.allocate(byteCount: shape.blockCount * shape.pieceByteCount)
-      tensors.append(memory)
-      regions.append(
-        PagedRegion(
-          address: memory.address, byteCount: memory.byteCount, blockStrideBytes: shape.pieceByteCount,
-          blockCount: shape.blockCount))
-      parts.append(try LayeredCache.part(layer, shape))
+    do throws(RoostError) {
+      for _ in 0..<shape.layerCount {
+        tensors.append(try device.allocate(byteCount: shape.blockCount * shape.pieceByteCount))
+      }
+      template = try LayeredCache.template(of: shape, in: tensors, device.description.efficientRunBytes)
+    } catch {
+      for tensor in tensors { try? device.free(tensor) }
+      throw error
     }
     self.tensors = tensors
-    template = try PageTemplate(
-      regions: regions, parts: parts, slotByteCount: shape.pageByteCount,
-      efficientRunBytes: device.description.efficientRunBytes)
+  }
+
+  private static func template(
+    of shape: Shape, in tensors: [DeviceMemory], _ efficientRunBytes: Int
+  ) throws(RoostError) -> PageTemplate {
+    var parts: [PagePart] = []
+    for layer in tensors.indices { parts.append(try LayeredCache.part(layer, shape)) }
+    let regions = tensors.map {
+      PagedRegion(
+        address: $0.address, byteCount: $0.byteCount, blockStrideBytes: shape.pieceByteCount,
+        blockCount: shape.blockCount)
+    }
+    return try PageTemplate(
+      regions: regions, parts: parts, slotByteCount: shape.pageByteCount, efficientRunBytes: efficientRunBytes)
   }
 
   deinit {
