@@ -40,6 +40,7 @@ extension BlockTable {
     let policy = classes[Int(request.slotClass.rawValue)].policy
     let wanted = blocks.withUnsafeBufferPointer { policy.decide(event.over($0), victims: &victims) }
     evictVictims(request.slotClass)
+    makeRecords(event, request.keys, request.slotClass)
     admitNewcomers(request, at: min(wanted, event.admissionMax), into: grants)
     settle(event, request.keys, request.slotClass)
     informPolicies()
@@ -55,6 +56,7 @@ extension BlockTable {
     let policy = classes[Int(slotClass.rawValue)].policy
     _ = blocks.withUnsafeBufferPointer { policy.decide(event.over($0), victims: &victims) }
     evictVictims(slotClass)
+    makeRecords(event, keys, slotClass)
     settle(event, keys, slotClass)
     informPolicies()
   }
@@ -127,6 +129,23 @@ extension BlockTable {
     }
   }
 
+  /// Drops the ghosts that the policy gives up for the request's newcomers.
+  private mutating func makeRecords(
+    _ event: RequestEvent, _ keys: UnsafeBufferPointer<Key>, _ slotClass: SlotClass
+  ) {
+    let owner = self.slotClass(slotClass)
+    guard owner.keepsGhosts else { return }
+    dropped.removeAll(keepingCapacity: true)
+    blocks.withUnsafeBufferPointer { owner.policy.makeRecords(event.over($0), dropped: &dropped) }
+    for ghost in dropped { dropGhost(ghost) }
+    guard !dropped.isEmpty, keys.count > event.capacity else { return }
+    // The end of a request that is longer than the pool may have been among them.
+    for position in event.capacity..<keys.count where blocks[position].standing == .ghost {
+      guard index.find(keys[position]) == .none else { continue }
+      blocks[position] = RequestBlock(record: .none, standing: .untracked)
+    }
+  }
+
   /// Gives slots to the first `limit` newcomers and answers for every key. Fills `granted`.
   private mutating func admitNewcomers(
     _ request: StoreRequest, at limit: Int, into grants: UnsafeMutableBufferPointer<StoreGrant>
@@ -193,7 +212,8 @@ extension BlockTable {
   private mutating func settle(_ event: RequestEvent, _ keys: UnsafeBufferPointer<Key>, _ slotClass: SlotClass) {
     let owner = self.slotClass(slotClass)
     if owner.keepsGhosts {
-      for position in blocks.indices where blocks[position].standing == .untracked {
+      // Of a request longer than the pool nothing beyond its length could ever be used.
+      for position in blocks.indices.prefix(event.capacity) where blocks[position].standing == .untracked {
         blocks[position].record = track(keys[position], slotClass)
         if blocks[position].record != .none { blocks[position].standing = .ghost }
       }

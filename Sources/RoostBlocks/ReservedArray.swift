@@ -38,8 +38,8 @@ struct ReservedArray<Element>: ~Copyable {
 
   deinit { munmap(pointer, byteCount) }
 
-  /// Bytes reserved.
-  var reservedBytes: Int { byteCount }
+  /// Bytes of the elements; the mapping is rounded up to whole pages.
+  var reservedBytes: Int { count * MemoryLayout<Element>.stride }
 
   /// Makes every element zero again and gives the memory back to the system.
   func zero() { _ = madvise(pointer, byteCount, CInt(MADV_DONTNEED)) }

@@ -6,7 +6,7 @@ import Testing
 /// What is special about the hazard index; the traces prove its decisions, the fuzz test its structures.
 @Suite struct HazardIndexTests {
   @Test func metadataStaysWithin400BytesASlot() throws {
-    // In smaller tables the rounding of arrays to whole pages weighs more.
+    // In smaller tables the records for one request weigh more.
     for count in [1_000_000, 10_000_000] {
       let table = try BlockTable(BlockTableConfiguration(slotCountMax: count, policy: HazardIndex.factory))
       #expect(table.bytesPerSlot <= 400, "\(count) slots")

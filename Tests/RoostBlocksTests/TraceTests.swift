@@ -55,15 +55,20 @@ struct HazardPoint: CustomTestStringConvertible, Sendable {
       trace: "mooncake_conversation", blocks: 1827, early: [100: 99, 200: 255, 2000: 5_009], hits: 30_811,
       refused: 203_081),
     HazardPoint(
+      trace: "mooncake_conversation", blocks: 9139, early: [100: 99, 200: 322, 500: 2_139, 2000: 11_068], hits: 65_132,
+      refused: 59_271),
+    HazardPoint(
       trace: "mooncake_synthetic", blocks: 2196, early: [100: 101, 200: 269, 2000: 2_591], hits: 21_256,
       refused: 27_681),
+    // Requests longer than the pool, all of them; the reference does not count the ends of them as refused.
+    HazardPoint(trace: "tau_airline", blocks: 74, early: [:], hits: 65_146, refused: 48_990),
     HazardPoint(
       trace: "tau_airline", blocks: 372, early: [100: 2_835, 200: 6_567, 2000: 81_033], hits: 102_107,
       refused: 10_312),
   ]
   static let claude = [
     HazardPoint(
-      trace: "claude_code_a_512", blocks: 576, early: [100: 10_350, 200: 20_882], hits: 2_465_453, refused: 2_687_117),
+      trace: "claude_code_a_512", blocks: 576, early: [100: 10_350, 200: 20_882], hits: 2_465_453, refused: 3_057_677),
     HazardPoint(
       trace: "claude_code_a_512", blocks: 2307, early: [100: 10_908, 200: 22_230], hits: 5_060_120, refused: 432_950),
   ]

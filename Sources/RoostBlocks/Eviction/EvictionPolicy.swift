@@ -6,9 +6,10 @@ import RoostPrimitives
 /// says. It keeps its own state in dense arrays indexed by `RecordNumber`. What happens, in order:
 ///
 /// 1. A request's blocks were looked up. `decide` names the victims and how many newcomers are let in.
-/// 2. The table evicts, admits, and makes records; with `keepsGhosts` also for blocks that were evicted or refused.
-/// 3. `settle` sees the same blocks with their records and what became of them, and may drop ghosts.
-/// 4. Later, outside requests: `released`, `removed`, `evict`.
+/// 2. The table evicts. With `keepsGhosts` evicted blocks stay as ghosts, and `makeRecords` may drop old ones.
+/// 3. The table admits, and makes records; with `keepsGhosts` also for blocks that were refused.
+/// 4. `settle` sees the same blocks with their records and what became of them, and may drop ghosts.
+/// 5. Later, outside requests: `released`, `removed`, `evict`.
 ///
 /// Rules the table relies on: a victim is evictable (`BlockStates.isEvictable`), is no block of the request, and is
 /// named once; the policy forgets a victim when it names it, unless it keeps ghosts. A resident block of the class is
@@ -30,6 +31,11 @@ public protocol EvictionPolicy: AnyObject {
   /// At most `event.admissionMax` can be let in; victims are needed for what goes beyond `event.freeSlotCount`. If
   /// there are fewer victims than that, the table lets in as many as fit.
   func decide(_ event: RequestEvent, victims: inout [RecordNumber]) -> Int
+
+  /// The victims are gone, and the request's newcomers are about to get records: those let in, and with `keepsGhosts`
+  /// also the refused ones among the first `event.capacity` blocks. The ghosts appended to `dropped` give up theirs; none
+  /// of them may be among these first blocks. A newcomer for whom there is no record is refused and not tracked.
+  func makeRecords(_ event: RequestEvent, dropped: inout [RecordNumber])
 
   /// The outcome of the same request: every block's final standing and record. The ghosts appended to `dropped` are
   /// no longer tracked.
@@ -55,6 +61,11 @@ public protocol EvictionPolicy: AnyObject {
   func checkInvariants(_ states: BlockStates) -> [String]
 }
 
+extension EvictionPolicy {
+  /// Drops nothing: for policies without ghosts, or with records to spare for those of a request.
+  public func makeRecords(_ event: RequestEvent, dropped: inout [RecordNumber]) {}
+}
+
 /// What a request means for its slot class. A view: valid during the call only.
 public struct RequestEvent {
   /// The request.
@@ -74,6 +85,8 @@ public struct RequestEvent {
   /// The most newcomers that can be let in: free slots and evictable blocks of other requests; 0 if the request
   /// stores nothing.
   public let admissionMax: Int
+  /// Tokens that the request generated, if whoever released it told.
+  public internal(set) var outputTokenCount: Int?
 
   package init(
     origin: RequestOrigin, states: BlockStates, capacity: Int, freeSlotCount: Int, newcomerCount: Int,

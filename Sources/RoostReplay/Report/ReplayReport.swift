@@ -34,6 +34,8 @@ public struct ReplayReport: Sendable {
       "bytes_loaded": .count(numbers.loadedByteCount), "bytes_stored": .count(numbers.storedByteCount),
       "load_gbps": optional(numbers.loadRate), "store_gbps": optional(numbers.storeRate),
       "memcpy_gbps": optional(numbers.memcpyRate), "lookup_ns_per_block": optional(numbers.lookupNanosecondsPerBlock),
+      "policy_ns_per_reference": optional(numbers.policyNanosecondsPerReference),
+      "metadata_bytes_per_slot": .number(numbers.metadataBytesPerSlot),
       "match_us": ReplayReport.json(of: numbers.match), "load_us": ReplayReport.json(of: numbers.load),
       "store_us": ReplayReport.json(of: numbers.store), "verified_blocks": .count(numbers.verifiedPageCount),
       "verify_failures": .count(numbers.verifyFailureCount), "faults": .count(numbers.faultCount),
@@ -91,6 +93,9 @@ public struct ReplayReport: Sendable {
     }
     if let lookup = numbers.lookupNanosecondsPerBlock {
       table.add(["lookup", "", NumberText.fixed(lookup, 1) + " ns", "a block"])
+    }
+    if let policy = numbers.policyNanosecondsPerReference {
+      table.add(["policy", "", NumberText.fixed(policy, 1) + " ns", "a block reference"])
     }
     return table.text
   }

@@ -1,4 +1,5 @@
 import Glibc
+import RoostBlocks
 import RoostBuiltins
 import RoostConsole
 import RoostEngine
@@ -7,7 +8,9 @@ import RoostPrimitives
 
 /// What a replay needs of the machine.
 extension Replay {
-  static func openEngine(_ configuration: ReplayConfiguration, _ clock: TraceClock) throws(RoostError) -> Engine {
+  static func openEngine(
+    _ configuration: ReplayConfiguration, _ clock: TraceClock, _ observer: PolicyObserver
+  ) throws(RoostError) -> Engine {
     let page = configuration.page
     let group = EngineConfiguration.Group(
       pageByteCount: page.byteCount, tokensPerBlock: page.kernelBlockCount * page.kernelTokenCount)
@@ -15,8 +18,8 @@ extension Replay {
       configuration.isDryRun
       ? .none(slotCount: configuration.slotCount)
       : .pool(poolConfiguration(configuration))
-    var wanted = EngineConfiguration(
-      groups: [group], memory: memory, policy: try Builtins.policies().factory(named: configuration.policy))
+    let policy = try Builtins.policies().factory(named: configuration.policy).observed(by: observer)
+    var wanted = EngineConfiguration(groups: [group], memory: memory, policy: policy)
     wanted.slotCountMax = configuration.slotCount
     wanted.clock = clock
     // The pool would say in a line of its own why it is smaller than asked for; here that is part of the error.

@@ -20,6 +20,7 @@ public final class Replay {
   var faults = FaultPlan(count: 0, requestCount: 0, seed: 0)
   let clock = MonotonicClock()
   private let traceClock: TraceClock
+  private let observer = PolicyObserver(clock: MonotonicClock())
   private let keys: ReplayKeys
   private let ids = IDSet()
 
@@ -30,7 +31,7 @@ public final class Replay {
     try configuration.check()
     let traceClock = TraceClock()
     let window = configuration.isDryRun ? nil : try PageMover.window(configuration)
-    engine = try Replay.openEngine(configuration, traceClock)
+    engine = try Replay.openEngine(configuration, traceClock, observer)
     mover =
       if let (window, device) = window {
         try PageMover(window, on: device, engine, seed: configuration.seed)
@@ -62,6 +63,8 @@ public final class Replay {
     statistics.memcpySamples = memcpyProbe?.samples ?? []
     statistics.uniqueCount = ids.count
     statistics.evictionCount = engine.statistics.blocks.evicted
+    statistics.policyNanosecondsPerReference = observer.cost.nanosecondsPerReference
+    statistics.metadataBytesPerSlot = engine.metadataBytesPerSlot
     try close()
     return ReplayReport(configuration, source: stream.name, statistics)
   }

@@ -1,39 +1,36 @@
-import RoostPrimitives
-
-extension HazardIndex {
-  /// Every list must be linked both ways and hold what it counts; the shadow must be the newest blocks; residents must
-  /// be resident in the table.
-  public func checkInvariants(_ states: BlockStates) -> [String] {
-    var problems: [String] = []
+extension HazardState {
+  func checkInvariants(_ states: BlockStates) -> [String] {
+    var problems = ghosts.checkInvariants()
     var found = (resident: 0, ghost: 0)
-    for side in 0..<2 {
-      for hazardClass in model.active {
-        for bin in 0..<HazardModel.binCount {
-          check(side, hazardClass, bin, states, &found, &problems)
-        }
+    for row in 0..<model.rowCount {
+      for side in 0..<2 {
+        for bin in 0..<HazardModel.binCount { check(row, side, bin, states, &found, &problems) }
       }
     }
     let aside = (0..<storage.count).count { blocks[$0].isAside }
+    if aside != asideCount { problems.append("\(aside) blocks stand aside, \(asideCount) counted") }
     if found.resident + aside != residentCount { problems.append("\(residentCount) residents counted") }
-    if found.ghost != ghostCount { problems.append("\(found.ghost) ghosts listed, \(ghostCount) counted") }
+    if found.ghost != ghosts.count { problems.append("\(found.ghost) ghosts listed, \(ghosts.count) counted") }
     checkRecency(&problems)
     return problems
   }
 
   private func check(
-    _ side: Int, _ hazardClass: Int, _ bin: Int, _ states: BlockStates, _ found: inout (resident: Int, ghost: Int),
+    _ row: Int, _ side: Int, _ bin: Int, _ states: BlockStates, _ found: inout (resident: Int, ghost: Int),
     _ problems: inout [String]
   ) {
-    let queue = segments.queue(side, HazardSegments.cell(hazardClass, bin))
-    var number = queue.first
+    let part = HazardSegments.part(row, side)
+    let queue = segments.queue(part, bin).pointee
+    let isMarked = segments.bins(row, side) >> UInt64(bin) & 1 == 1
+    if isMarked != (queue.count > 0) { problems.append("the mark of queue \(row) \(side) \(bin) is wrong") }
+    var number = queue.count > 0 ? queue.first : HazardBlock.none
     var previous = HazardBlock.none
     var count = 0
     while number != HazardBlock.none, count <= storage.count {
       let block = blocks[Int(number)]
       if block.previous != previous { problems.append("block \(number) does not point back") }
-      if Int(block.hazardClass) != hazardClass || Int(block.bin) != bin {
-        problems.append("block \(number) is elsewhere")
-      }
+      if Int(block.row) != row || Int(block.bin) != bin { problems.append("block \(number) is elsewhere") }
+      if block.touched > queue.youngest { problems.append("block \(number) is younger than its queue says") }
       if block.state == .resident { found.resident += 1 } else { found.ghost += 1 }
       if block.state == .untracked { problems.append("block \(number) is listed and untracked") }
       if (block.state == .resident) != states.isResident(RecordNumber(rawValue: number)) {
@@ -43,11 +40,10 @@ extension HazardIndex {
       number = block.next
       count += 1
     }
-    if count != queue.count || queue.last != previous {
-      problems.append("queue \(side) \(hazardClass) \(bin) is broken")
-    }
-    let isMarked = segments.bins(side, hazardClass) >> UInt64(bin) & 1 == 1
-    if isMarked != (count > 0) { problems.append("the mark of queue \(side) \(hazardClass) \(bin) is wrong") }
+    guard count > 0 else { return }
+    if count != queue.count || queue.last != previous { problems.append("queue \(row) \(side) \(bin) is broken") }
+    let isDue = blocks[Int(queue.first)].touched + segments.limits[bin]
+    if segments.due[part] > isDue { problems.append("queue \(row) \(side) \(bin) would age too late") }
   }
 
   private func checkRecency(_ problems: inout [String]) {
@@ -70,7 +66,7 @@ extension HazardIndex {
       number = block.newer
       count += 1
     }
-    if count != residentCount + ghostCount { problems.append("\(count) blocks by recency") }
+    if count != residentCount + ghosts.count { problems.append("\(count) blocks by recency") }
     if shadow != segments.shadowCount { problems.append("\(shadow) blocks in the shadow") }
   }
 }
