@@ -36,9 +36,20 @@ func library(_ name: String, pkgConfig: String, apt package: String) -> Target {
   .systemLibrary(name: name, path: "Sources/Shims/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
 }
 
+/// What leaves the library: its own functions alone, and the Swift runtime stays inside. Debian calls it libroost.so.
+let libraryLinkerSettings: [LinkerSetting] = [
+  .unsafeFlags([
+    "-static-stdlib", "-Xlinker", "-soname=libroost.so", "-Xlinker",
+    "--version-script=\(Context.packageDirectory)/Sources/Shims/CRoostABI/exports.map",
+  ])
+]
+
 let package = Package(
   name: "roost",
-  products: [.executable(name: "roost", targets: ["roost"])],
+  products: [
+    .executable(name: "roost", targets: ["roost"]),
+    .library(name: "RoostABI", type: .dynamic, targets: ["RoostABI"]),
+  ],
   targets: [
     library("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
     library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
@@ -73,13 +84,22 @@ let package = Package(
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
         "RoostBuiltins", "RoostConsole", "CRoostPlatform",
       ]),
+    .target(name: "CRoostABI", path: "Sources/Shims/CRoostABI", exclude: ["exports.map"], cSettings: cSettings),
+    .target(
+      name: "RoostABI",
+      dependencies: [
+        "CRoostABI", "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer",
+        "RoostEngine", "RoostBuiltins", "RoostConsole",
+      ],
+      path: "Sources/RoostABI", swiftSettings: swiftSettings, linkerSettings: libraryLinkerSettings),
     .executableTarget(
       name: "roost",
       dependencies: [
         "RoostPrimitives", "RoostLayout", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins",
         "RoostConsole",
       ],
-      path: "Sources/roost", swiftSettings: swiftSettings),
+      path: "Sources/roost", swiftSettings: swiftSettings,
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),
@@ -113,3 +133,14 @@ let package = Package(
     tests("ProgramTests", ["roost", "RoostConsole"]),
   ]
 )
+
+// The Python extension: C over roost.h, in one library with Swift. Built by setup.py, which knows where Python's headers
+// lie; without them the package has no such target.
+if let headers = Context.environment["ROOST_PYTHON_HEADERS"] {
+  package.targets.append(
+    .target(
+      name: "CRoostPython", dependencies: ["CRoostABI", "RoostABI"], path: "python/native",
+      publicHeadersPath: ".", cSettings: cSettings + [.unsafeFlags(["-isystem", headers])]))
+  package.products.append(
+    .library(name: "RoostPython", type: .dynamic, targets: ["CRoostPython", "RoostABI"]))
+}

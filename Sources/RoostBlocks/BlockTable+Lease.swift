@@ -60,6 +60,15 @@ extension BlockTable {
   /// Whether a lease lives.
   public func isLive(_ lease: LeaseID) -> Bool { leases.number(of: lease) != nil }
 
+  /// What is to be told about a lease; nil if it is over. The age is left at 0.
+  public func report(of lease: LeaseID) -> LeaseReport? {
+    guard let number = leases.number(of: lease) else { return nil }
+    let known = leases[number]
+    return LeaseReport(
+      id: lease, kind: known.state.kind, phase: known.state.phase, origin: known.origin, age: 0,
+      slotCount: known.records.count, copying: known.state.copying)
+  }
+
   /// Reports the leases that are at least `age` nanoseconds old at `time`, as many as the buffer holds.
   ///
   /// - Returns: how many there are, which may be more than the buffer holds.

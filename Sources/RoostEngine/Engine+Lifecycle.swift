@@ -35,12 +35,15 @@ extension Engine {
   ///
   /// - Returns: how many leases there were.
   @discardableResult public func reclaim(_ request: RequestID) -> Int {
-    state.withLock { state in
+    let count = state.withLock { state in
       let count = state.table.reclaim(request)
+      withdraw(state.handOuts.leases(of: request), &state)
       state.seals.prune { state.table.isLive($0) }
       writeRows(&state)
       return count
     }
+    tellWorkers()
+    return count
   }
 
   /// Forgets every block of an identity: none is found from now on, and the bytes of those that no lease holds are
@@ -108,6 +111,9 @@ extension Engine {
       return (!state.isClosed, state.fences.hasJobs(in: Limits.localAttachment))
     }
     guard isFirst else { return leaks }
+    let service = service.withLock { $0.take() }
+    service?.end()
+    defer { service?.join() }
     routes.withLock { $0.routes.removeAll() }
     if isCopying, let pool {
       // Copies of this process still write into slots: nobody may own the pool before this process has ended.

@@ -23,6 +23,7 @@ public final class Engine: Sendable {
   let slotClasses: [SlotClass]
   let sealer: Locked<Sealer?> = Locked(nil)
   let routes = Locked(MessageRoutes())
+  let service: Locked<WorkerService?> = Locked(nil)
 
   /// Opens an engine: makes or adopts the pool. Returns at once; slots become usable as the pool commits them
   /// (`waitUntilCommitted`).
@@ -34,6 +35,7 @@ public final class Engine: Sendable {
     let engine = try Engine(configuration)
     try engine.recover()
     try engine.startSealing()
+    try engine.startServing()
     return engine
   }
 
@@ -60,7 +62,8 @@ public final class Engine: Sendable {
       BlockTableConfiguration(
         slotCountMax: max(1, slotCount), slotClassCount: sizes.count, policy: configuration.policy,
         reportsChanges: pool != nil))
-    var state = EngineState(table: table, slotClassCount: sizes.count)
+    var state = EngineState(
+      table: table, slotClassCount: sizes.count, eventCountMax: configuration.eventCountMax)
     if pool == nil {
       for number in sizes.indices {
         let first = UInt32(number * (slotCount / sizes.count))
@@ -88,6 +91,11 @@ public final class Engine: Sendable {
     }
   }
 
+  /// Whether a number is one that `intern` gave out: keys with others must not get here.
+  public func knows(_ identity: IdentityID) -> Bool {
+    state.withLock { Int(identity.rawValue) < $0.identities.digests.count }
+  }
+
   /// The slot size class of a group.
   func slotClass(_ group: Int) -> SlotClass { slotClasses[group] }
 
@@ -102,7 +110,8 @@ public final class Engine: Sendable {
       EngineStatistics(
         blocks: state.table.statistics, sealed: state.counters.sealed, checked: state.counters.checked,
         corrupt: state.counters.corrupt, failedBlocks: state.counters.failedBlocks, attachments: attached,
-        attachmentsGone: state.counters.attachmentsGone, committedBytes: committed)
+        attachmentsGone: state.counters.attachmentsGone, committedBytes: committed,
+        handedOut: state.handOuts.count, eventsDropped: state.events.droppedCount)
     }
   }
 

@@ -14,6 +14,8 @@ public struct EngineConfiguration: Sendable {
 
   /// When the bytes of a page are checked against their seal.
   public enum Verification: Sendable, CaseIterable {
+    /// Never: whoever keeps a pool trusts its memory. For measurements, and to see what the checks are good for.
+    case none
     /// Only a page that an earlier process left behind, once, before its first load.
     case adopted
     /// Every page before every load; sealed before it is published. Costs one reading of the page each time.
@@ -32,6 +34,11 @@ public struct EngineConfiguration: Sendable {
   public var verification = Verification.adopted
   /// When to evict in the background, nil: only when a store needs room.
   public var watermark: Watermark?
+  /// How many events (`takeEvents`) are kept for a caller who takes them; 0: none.
+  public var eventCountMax = 0
+  /// Whether a thread takes in what workers report as soon as they do: for engines that hand leases out (`handOut`).
+  /// Without it somebody has to call `poll`.
+  public var servesWorkers = false
   /// Where time comes from.
   public var clock: any Clock = MonotonicClock()
 

@@ -8,6 +8,11 @@ struct EngineState: ~Copyable {
   var identities = IdentityTable()
   var fences = FenceLedger()
   var seals = SealLedger()
+  var handOuts = HandOutLedger()
+  var concluded = ConcludedHandOuts()
+  var events: EventLog
+  /// Withdrawals that workers are to be told of.
+  var untold: [Withdrawal] = []
   /// Set while the engine drains: nothing begins any more.
   var isDraining = false
   /// Set while `reset` waits: the sealer holds nothing either.
@@ -38,8 +43,9 @@ struct EngineState: ~Copyable {
     var attachmentsGone = 0
   }
 
-  init(table: consuming BlockTable, slotClassCount: Int) {
+  init(table: consuming BlockTable, slotClassCount: Int, eventCountMax: Int) {
     self.table = table
+    events = EventLog(countMax: eventCountMax)
     isExhausted = Array(repeating: false, count: slotClassCount)
   }
 

@@ -18,4 +18,8 @@ public struct EngineStatistics: Sendable, Hashable {
   public var attachmentsGone: Int
   /// Bytes of the pool that are committed.
   public var committedBytes: Int
+  /// Leases that are in the hands of workers.
+  public var handedOut: Int
+  /// Events that nobody took in time.
+  public var eventsDropped: Int
 }

@@ -6,6 +6,16 @@ enum Limits {
   static let groupCountMax = 64
   /// The attachment number of data planes in the engine's own process; the pool numbers others from 0 up.
   static let localAttachment = 63
+  /// The attachment number that stands for all workers together that a lease was handed out to.
+  static let handOutAttachment = 62
+  /// Leases that a worker which attaches late is told not to touch: those of the last minutes; 8 bytes each.
+  static let abandonedLeasesMax = 1024
+  /// Leases that a worker remembers to have reported, so that it copies for none of them twice: more than can live.
+  static let reportedLeasesMax = 1 << 16
+  /// Results of handed-out leases that wait to be taken: all leases that can live.
+  static let concludedMax = 1 << 16
+  /// Failed pages that one report names, 12 bytes each in the pool's 64 KiB; where more fail, the whole job has.
+  static let reportedPagesMax = 5000
   /// Jobs in flight in one data plane. A step of a serving engine starts one or two a request; 4,096 is beyond any
   /// batch, and keeps a caller who never polls from growing without bound.
   static let jobsInFlightMax = 4096
@@ -21,6 +31,11 @@ enum Limits {
   static let eventWaitSeconds = 0.001
   /// How long a worker with jobs in flight waits for the next message before it looks whether they have ended.
   static let workerBusySeconds = 0.00002
+  /// How long the thread of an embedded worker sleeps with jobs in flight: the caller polls for their ends; the thread
+  /// only makes sure that they are reported when nobody does.
+  static let embeddedBusySeconds = 0.001
+  /// The same without: how late the end of a job is found that was submitted meanwhile, where nobody polls.
+  static let embeddedIdleSeconds = 0.02
   /// How long a worker tries to hand in a report before it gives up: an owner that reads nothing for so long hangs.
   static let reportSeconds = 30.0
   /// How long a data plane that is dropped waits for its copies: the longest copy of a job, times a hundred.

@@ -24,6 +24,7 @@ extension Engine {
     repeat {
       count = state.table.drainChanges(into: changes)
       for change in changes.prefix(count) {
+        if state.events.isActive { state.events.note(change, before: pool.row(of: change.slot)) }
         write(change, pool, manner)
         if manner == .erasing || !state.toErase.isEmpty { erase(change, &state, pool, manner) }
         // What is written from now on is no longer what the former owner left.

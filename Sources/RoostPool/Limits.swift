@@ -49,8 +49,9 @@ enum Limits {
   /// The most of a file in /proc or /sys that is read: mountinfo on a busy container host has a few hundred KiB.
   static let smallFileBytesMax = 1 << 20
 
-  /// Attachments at a time: one bit each in a 64-bit mask, whose last bit is the owner's own data planes.
-  static let attachmentCountMax = 63
+  /// Attachments at a time: one bit each in a 64-bit mask, whose last two bits are the owner's own data planes and the
+  /// leases that it handed out.
+  static let attachmentCountMax = 62
   /// Connections that have not said who they are; more wait in the listening socket's backlog.
   static let handshakeCountMax = 16
   /// How long a connection may take to say who it is.

@@ -1,6 +1,6 @@
 /// An attached process, as the owner knows it.
 public struct AttachmentID: Hashable, Sendable, CustomStringConvertible {
-  /// A small number, below 63, so that attachments fit in a bit mask. Given out again only after the application has
+  /// A small number, below 62, so that attachments fit in a bit mask. Given out again only after the application has
   /// taken the event `gone` of its former holder.
   public let index: UInt32
   /// Tells holders of the same index apart.

@@ -30,6 +30,9 @@ public struct HostThread: @unchecked Sendable {
   /// Gives up joining: the thread frees itself when its body returns.
   public func detach() { pthread_detach(handle) }
 
+  /// Puts the calling thread to sleep.
+  public static func sleep(seconds: Double) { usleep(UInt32(max(0, min(seconds, 1000)) * 1e6)) }
+
   private final class Work: Sendable {
     let name: String
     let body: @Sendable () -> Void

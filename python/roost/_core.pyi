@@ -27,8 +27,7 @@ Fields: TypeAlias = Sequence[tuple[str, bytes]]
 """What an identity is made of: pairs of a name and bytes, in any order; a name that is left out counts as empty.
 
 `weights` (fingerprint), `data_type`, `quantisation`, `rope`, `adapter` (fingerprint), `salt`, `weights_epoch` (a decimal
-number), `hash_scheme`, `tokens_per_block` (a decimal number), `opaque_format`, and `label:...` for anything else that the
-values depend on.
+number), `hash_scheme`, `tokens_per_block` (a decimal number), `opaque_format`.
 """
 
 Outcome: TypeAlias = Literal[0, 1, 2, 3]
@@ -81,9 +80,9 @@ class Engine:
         "state", `window_tokens` for a window), `capacity` (bytes, or text such as "4GiB"), and optionally `name` (default:
         one of its own), `directory` (default null: anonymous memory), `keep` (default false: the next engine of this name
         in `directory` adopts the pages), `policy` ("hazard"), `verify` ("none" or "adopted": a page that an earlier process
-        left, before its first load; "host": every page, before every load), `slots_max`, `watermark`
-        ({"above": 0.9, "ratio": 0.1}), `huge_pages` ("transparent", "none", or a size), `numa_nodes`, `chunk_bytes`,
-        `accepts_workers` (default true), `content` (text: what else must be the same for kept pages to make sense),
+        left, before its first load; "host": every page, before every load), `slots_max`, `watermark` (an object: `start`,
+        `stop`, `ratio`: evict in the background above that share of the slots, down to that, so much at a time),
+        `huge_pages` ("transparent", "none", or a size), `numa_nodes`, `chunk_bytes`, `accepts_workers` (default true),
         `events_max` (default 0: no events are kept). An unknown key is refused with the nearest valid one.
         """
     @property

@@ -15,7 +15,7 @@ public final class LocalDataPlane: DataPlane {
   public let device: any Device
   private let view: any SlotView
   private let engine: Engine?
-  private let templates: [PageTemplate]
+  private let templates: Locked<[PageTemplate?]>
   private let queue: TransferQueue
   private let jobs = Locked(Jobs())
   /// Results that a caller of `poll` had no room for.
@@ -81,13 +81,21 @@ public final class LocalDataPlane: DataPlane {
     try self.init(view: attachment, engine: nil, device: device, templates: templates)
   }
 
+  /// Says, or says anew, how a page of a group is copied; jobs that were submitted before are not concerned.
+  public func register(_ template: PageTemplate, group: Int) {
+    templates.withLock { templates in
+      while templates.count <= group { templates.append(nil) }
+      templates[group] = template
+    }
+  }
+
   private init(
     view: any SlotView, engine: Engine?, device: any Device, templates: [PageTemplate]
   ) throws(RoostError) {
     self.view = view
     self.engine = engine
     self.device = device
-    self.templates = templates
+    self.templates = Locked(templates)
     queue = try TransferQueue(device: device)
   }
 
@@ -101,14 +109,15 @@ public final class LocalDataPlane: DataPlane {
   public func submit(
     _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>, after fence: (any DeviceEvent)?
   ) throws(RoostError) -> JobID {
-    guard templates.indices.contains(job.group) else {
-      throw RoostError(.invalidInput, "there is no group \(job.group); the model has \(templates.count)")
+    let known = templates.withLock { $0.indices.contains(job.group) ? $0[job.group] : nil }
+    guard let template = known else {
+      throw RoostError(.invalidInput, "where the pages of group \(job.group) lie on the device was never said")
     }
     if let engine, let lease = job.lease, !engine.copiesBegin(lease, attachment: Limits.localAttachment) {
       throw RoostError(.stale, "the lease is over", context: [("lease", "\(lease.rawValue)")])
     }
     do throws(RoostError) {
-      return try start(job, blocks, fence)
+      return try start(job, template, blocks, fence)
     } catch {
       if let engine, let lease = job.lease { engine.copiesEnd(lease, attachment: Limits.localAttachment) }
       throw error
@@ -116,9 +125,8 @@ public final class LocalDataPlane: DataPlane {
   }
 
   private func start(
-    _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>, _ fence: (any DeviceEvent)?
+    _ job: CopyJob, _ template: PageTemplate, _ blocks: UnsafeBufferPointer<BlockCopy>, _ fence: (any DeviceEvent)?
   ) throws(RoostError) -> JobID {
-    let template = templates[job.group]
     let direction: TransferDirection = job.verb == .store ? .store : .load
     let transfer = TransferJob(direction, template: template, fence: fence)
     let ticket = try jobs.withLock { jobs throws(RoostError) in

@@ -23,11 +23,5 @@ extension Engine {
   }
 
   /// The load is over: its pages are let go when no copy runs under the lease.
-  @discardableResult public func end(_ lease: LeaseID) -> LeaseAnswer {
-    state.withLock { state in
-      let answer = state.table.end(lease)
-      settle(lease, answer, &state)
-      return answer
-    }
-  }
+  @discardableResult public func end(_ lease: LeaseID) -> LeaseAnswer { giveUp(lease) }
 }

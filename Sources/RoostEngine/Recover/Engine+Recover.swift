@@ -22,6 +22,7 @@ extension Engine {
         for page in pages[number] where !slots.contains(page.slot.rawValue) { pool.clear(page.slot) }
         pages[number].removeAll { !slots.contains($0.slot.rawValue) }
         _ = pages[number].withUnsafeBufferPointer { state.table.addSlots(slots, slotClass, adopting: $0) }
+        guard configuration.verification != .none else { continue }
         for page in pages[number] { state.unchecked.insert(page.slot) }
       }
       writeRows(&state, .adopting)

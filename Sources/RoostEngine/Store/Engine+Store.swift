@@ -48,6 +48,8 @@ extension Engine {
   ) -> LeaseAnswer {
     if !failed.isEmpty { drop(failed) }
     let answer = state.withLock { state in
+      // The workers' reports decide about a lease that is in their hands.
+      guard !state.handOuts.contains(lease) else { return LeaseAnswer.stale }
       let answer = state.table.commit(lease, shard: shard)
       settle(lease, answer, &state)
       return answer
@@ -57,12 +59,18 @@ extension Engine {
   }
 
   /// The store failed: nothing of it becomes visible, and its slots are freed when no copy runs on them.
-  @discardableResult public func abort(_ lease: LeaseID) -> LeaseAnswer {
-    state.withLock { state in
+  @discardableResult public func abort(_ lease: LeaseID) -> LeaseAnswer { giveUp(lease) }
+
+  func giveUp(_ lease: LeaseID) -> LeaseAnswer {
+    let (answer, isHandedOut) = state.withLock { state in
       let answer = state.table.abort(lease)
       settle(lease, answer, &state)
-      return answer
+      let isHandedOut = state.handOuts.contains(lease)
+      if isHandedOut { withdraw([lease], &state) }
+      return (answer, isHandedOut)
     }
+    if isHandedOut { tellWorkers() }
+    return answer
   }
 
   /// What follows from the answer to a message about a lease.

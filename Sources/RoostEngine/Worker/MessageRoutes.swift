@@ -36,6 +36,18 @@ extension Engine {
     routes.withLock { routes in
       for event in pool.events() { handle(event, &routes) }
     }
+    tellWorkers()
+  }
+
+  /// Starts the thread that serves workers, for engines that hand leases out.
+  func startServing() throws(RoostError) {
+    guard configuration.servesWorkers, let pool, pool.configuration.acceptsAttachments else { return }
+    let made = try WorkerService(pool) { [weak self] in
+      guard let self else { return false }
+      self.pump()
+      return true
+    }
+    service.withLock { $0 = made }
   }
 
   /// The data plane that runs in an attached process; always the same one for an attachment.
@@ -57,12 +69,14 @@ extension Engine {
     case .joined(let attachment, let pid):
       routes.attachments.insert(attachment)
       routes.events.append(.joined(attachment, pid: pid))
-    case .message(let attachment, let bytes): routes.routes[attachment]?.receive(bytes)
+    case .message(let attachment, let bytes):
+      if !handleLeaseMessage(attachment, bytes) { routes.routes[attachment]?.receive(bytes) }
     case .gone(let attachment):
       routes.attachments.remove(attachment)
       // First, so that no job is accepted between the fall of the fences and this.
       routes.routes.removeValue(forKey: attachment)?.lose()
       attachmentGone(Int(attachment.index))
+      handOutWorkerGone(attachment)
       routes.events.append(.gone(attachment))
     }
   }

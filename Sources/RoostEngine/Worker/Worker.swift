@@ -78,7 +78,7 @@ public final class Worker {
       let wrong = probes.reduce(0) { $0 + (probe?.verify($1.block, $1.seed) ?? 0) }
       try send(WorkerMessage.JobReport(id: id, status: probe == nil ? .failed : .done, wrongByteCount: wrong))
     case .stop: isStopping = true
-    case .ended: break
+    case .ended, .hello, .welcome, .serves, .withdraw, .reported: break
     }
   }
 

@@ -1,3 +1,4 @@
+import RoostBlocks
 import RoostPrimitives
 
 /// What the control plane and a worker say to each other over the attachment's connection.
@@ -17,6 +18,16 @@ enum WorkerMessage {
   case verify(id: JobID, probes: [PatternProbe])
   /// Control to worker: finish what is running and leave.
   case stop
+  /// Worker to control: jobs come by another way; the worker reports leases.
+  case hello
+  /// Control to worker: the answer. The bytes of a page of each group, and the leases that are not to be touched.
+  case welcome(pageByteCounts: [Int], abandoned: [LeaseID])
+  /// Worker to control: the shard that it holds of some group.
+  case serves(shard: Int)
+  /// Control to worker: nothing is to be copied any more under this lease; answered with a report.
+  case withdraw(LeaseID)
+  /// Worker to control: no copy runs under this lease any more.
+  case reported(HandOutLedger.Report)
 
   /// A device block and the seed of the pattern that it should hold.
   struct PatternProbe {
@@ -57,8 +68,10 @@ enum WorkerMessage {
     }
   }
 
-  private enum Kind: UInt8 {
+  enum Kind: UInt8 {
     case job = 1, cancel, ended, fill, verify, stop
+    case hello = 16
+    case welcome, serves, withdraw, reported
   }
 
   /// The message as bytes.
@@ -88,6 +101,7 @@ enum WorkerMessage {
       }
     case .stop:
       writer.put(Kind.stop.rawValue)
+    case .hello, .welcome, .serves, .withdraw, .reported: encodeLease(into: &writer)
     }
     return writer.bytes
   }
@@ -103,6 +117,7 @@ enum WorkerMessage {
   private static func body(of kind: Kind, from reader: inout WireReader) -> WorkerMessage? {
     switch kind {
     case .stop: return .stop
+    case .hello, .welcome, .serves, .withdraw, .reported: return leaseBody(of: kind, from: &reader)
     case .ended: return JobReport(from: &reader).map { .ended($0) }
     case .cancel: return reader.take(UInt64.self).map { .cancel(JobID(rawValue: $0)) }
     case .job:

@@ -13,7 +13,7 @@ enum ModuleMap {
   static let testing: Set<String> = system.union(["Foundation", "Testing"])
 
   static let rows: [String: Set<String>] = [
-    "CCrypto": [], "CRoostPlatform": [], "CXXHash": [], "CZstd": [],
+    "CCrypto": [], "CRoostPlatform": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
     "RoostPrimitives": ["CCrypto", "CRoostPlatform"],
     "RoostLayout": ["RoostPrimitives"],
     "RoostDevice": ["RoostPrimitives"],
@@ -30,6 +30,7 @@ enum ModuleMap {
     "RoostConformance": ["RoostPrimitives", "RoostDevice"],
     "RoostReplay": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
     "RoostBench": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
+    "RoostABI": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostABI"]),
     "roost": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostReplay", "RoostBench"]),
   ]
 

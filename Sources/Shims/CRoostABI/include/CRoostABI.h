@@ -1,0 +1,3 @@
+#pragma once
+#include "roost.h"
+#include "abi_thread.h"

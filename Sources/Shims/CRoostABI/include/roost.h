@@ -1,0 +1,320 @@
+/* roost.h - the C interface of Roost, a KV cache for LLM inference.
+ *
+ * One engine a model (the control plane: which block lies in which slot of a pool) and one worker a process and device
+ * (the data plane: copies pages between the device and the pool). docs/guides/c-api.md tells the story in order.
+ *
+ * Rules that hold for every function:
+ *  - The result is a status, ROOST_OK or the kind of error. After an error roost_error_message() and
+ *    roost_error_context() tell more; they belong to the calling thread and stay until its next failed call.
+ *  - Whatever is passed, the process does not crash on its account, with one exception: memory that is named by pointer
+ *    and size must be readable (or writable, for out_ parameters) in its whole length. A null pointer is an error where
+ *    it is needed. On failure out_ parameters are left alone.
+ *  - Handles are numbers. One that is closed, of another kind, zero or invented gives ROOST_STALE. In a child made by
+ *    fork() the parent's handles give ROOST_STALE too; the child may open its own.
+ *  - Structs begin with struct_bytes = sizeof(the struct), so that later versions can add fields at the end; in an array
+ *    the first element's counts for all.
+ *  - Pointers that are passed in are read before the call returns and never kept, except device memory (roost_region).
+ *  - Thread-safety: every function may be called from any thread at any time, also with the same handle, also while
+ *    another thread closes it. Nothing blocks, except functions with a timeout (seconds; negative counts as 0).
+ *  - Text is UTF-8. Out buffers for text get a terminating zero; *out_bytes is the length without it, also when it did
+ *    not fit (ROOST_OUT_OF_RESOURCES).
+ */
+#ifndef ROOST_H
+#define ROOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rises when the interface changes incompatibly. Functions and fields may be added without it. */
+#define ROOST_ABI_VERSION 1
+
+typedef int32_t roost_status;
+enum {
+  ROOST_OK = 0,
+  ROOST_INVALID_INPUT = 1,    /* malformed or out of range */
+  ROOST_NOT_FOUND = 2,        /* a named thing does not exist */
+  ROOST_BUSY = 3,             /* in use by somebody else; try again, or wait */
+  ROOST_OUT_OF_RESOURCES = 4, /* memory, slots, leases, a buffer that is too short */
+  ROOST_UNSUPPORTED = 5,      /* the implementation cannot */
+  ROOST_TIMED_OUT = 6,
+  ROOST_CANCELLED = 7,
+  ROOST_CORRUPT = 8, /* bytes do not pass their check */
+  ROOST_STALE = 9,   /* a handle or lease that is over, or of another process */
+  ROOST_LOST = 10,   /* a device or a peer process is gone */
+  ROOST_SYSTEM = 11  /* a system call failed otherwise */
+};
+
+typedef uint64_t roost_engine;
+typedef uint64_t roost_worker;
+
+/* The version of Roost, such as "0.4.0". */
+const char *roost_version(void);
+/* ROOST_ABI_VERSION of the library; compare it with the header's before anything else. */
+uint32_t roost_abi_version(void);
+/* "invalidInput" for ROOST_INVALID_INPUT and so on; "unknown" for no status. */
+const char *roost_status_name(roost_status status);
+/* One line: what the last failed call of this thread says, causes included. Never null. */
+const char *roost_error_message(void);
+/* Its context as lines NAME=VALUE. Never null. */
+const char *roost_error_context(void);
+
+/* ---- Engine: the control plane ------------------------------------------------------------------------------------ */
+
+/* Opens an engine. `config` is a JSON object, see docs/guides/c-api.md; an unknown key is refused with the nearest valid
+ * one. Returns at once; memory is committed behind (roost_engine_wait_ready). */
+roost_status roost_engine_open(const char *config, size_t config_bytes, roost_engine *out_engine);
+/* Waits for the leases to end and closes the pool. The handle is over, whatever the result says.
+ * out_leaked (may be null): leases that lived on at the deadline. */
+roost_status roost_engine_close(roost_engine engine, double timeout, uint64_t *out_leaked);
+/* What a worker needs to attach, "" if the pool accepts no workers. */
+roost_status roost_engine_address(roost_engine engine, char *out_text, size_t text_bytes, size_t *out_bytes);
+/* Waits until all memory that the system gives is committed: *out_ready 1, or 0 at the deadline. */
+roost_status roost_engine_wait_ready(roost_engine engine, double timeout, int32_t *out_ready);
+/* Slots of a group that are usable now. */
+roost_status roost_engine_slot_count(roost_engine engine, uint32_t group, uint64_t *out_count);
+
+/* A part of an identity: name and bytes. Names: weights, data_type, quantisation, rope, adapter, salt, weights_epoch and
+ * tokens_per_block (decimal numbers), hash_scheme, opaque_format; what is left out is empty. */
+typedef struct roost_field {
+  size_t struct_bytes;
+  const char *name;
+  size_t name_bytes;
+  const void *bytes;
+  size_t byte_count;
+} roost_field;
+
+/* The number of an identity in this engine, given now if it has none yet. */
+roost_status roost_engine_intern(
+    roost_engine engine, const roost_field *fields, size_t field_count, uint32_t *out_identity);
+/* Forgets every block of an identity, and overwrites the bytes. out_pages may be null. */
+roost_status roost_engine_forget(
+    roost_engine engine, const roost_field *fields, size_t field_count, uint64_t *out_pages);
+
+/* Blocks of one group, head to tail: hashes of `stride` bytes each (16 to 32), one after another. */
+typedef struct roost_keys {
+  size_t struct_bytes;
+  uint32_t identity;
+  uint32_t group;
+  const void *hashes;
+  size_t count;
+  size_t stride;
+} roost_keys;
+
+/* What is known of a key. */
+enum { ROOST_ABSENT = 0, ROOST_PENDING = 1, ROOST_READY = 2, ROOST_BELOW = 3 };
+
+/* How many keys, from the head on without a gap, could be loaded now. Holds nothing.
+ * out_states: null, or a byte for every key. */
+roost_status roost_engine_match(roost_engine engine, const roost_keys *keys, uint8_t *out_states, uint64_t *out_ready);
+
+typedef struct roost_range {
+  uint64_t first;
+  uint64_t count;
+} roost_range;
+
+/* The longest length in tokens, at most tokens_max, at which every group can be loaded. `groups`: keys of every group of
+ * the configuration, in its order. out_ranges: for each the blocks that a load of that length takes. */
+roost_status roost_engine_match_groups(
+    roost_engine engine, const roost_keys *groups, size_t group_count, uint64_t tokens_max, roost_range *out_ranges,
+    uint64_t *out_tokens);
+
+/* Who asks. */
+typedef struct roost_request {
+  size_t struct_bytes;
+  uint64_t request;      /* the caller's number; not UINT64_MAX */
+  uint32_t owner;        /* reported with leaked leases */
+  uint32_t reserved;     /* 0 */
+  int64_t output_tokens; /* how many of the request's tokens were generated; -1: unknown */
+} roost_request;
+
+/* The answer for one key. */
+typedef struct roost_grant {
+  uint32_t slot;
+  uint32_t generation;
+  uint32_t outcome;
+} roost_grant;
+enum { ROOST_HELD = 0, ROOST_ADMITTED = 1, ROOST_REFUSED = 2 }; /* of roost_engine_begin_store */
+enum { ROOST_LEASED = 0, ROOST_MISSING = 1 };                   /* of roost_engine_begin_load */
+
+/* Finds room for the blocks of a request that are not stored yet; `keys` are all its blocks in one group, hits included.
+ * out_grants: one for every key. *out_lease: 0 if nothing was admitted. */
+roost_status roost_engine_begin_store(
+    roost_engine engine, const roost_request *request, const roost_keys *keys, roost_grant *out_grants,
+    uint64_t *out_lease);
+/* Tells the eviction policy of a request that stores nothing. */
+roost_status roost_engine_touch(roost_engine engine, const roost_request *request, const roost_keys *keys);
+/* Holds the blocks that can be loaded now. *out_lease: 0 if none can. */
+roost_status roost_engine_begin_load(
+    roost_engine engine, const roost_request *request, const roost_keys *keys, roost_grant *out_grants,
+    uint64_t *out_lease);
+/* Says, before the job leaves for the workers, that those of shard 0 .. shards - 1 will each report this lease once.
+ * From now on the engine ends the lease by itself, and roost_engine_poll tells. 1 to 64 shards. */
+roost_status roost_engine_hand_out(roost_engine engine, uint64_t lease, uint32_t shards);
+/* Publishes a store that was not handed out. A lease that is over is ignored and counted here and in the next two. */
+roost_status roost_engine_commit(roost_engine engine, uint64_t lease);
+/* Gives a store up. */
+roost_status roost_engine_abort(roost_engine engine, uint64_t lease);
+/* Ends a load. */
+roost_status roost_engine_end(roost_engine engine, uint64_t lease);
+/* Gives up every lease of a request. out_leases may be null. */
+roost_status roost_engine_reclaim(roost_engine engine, uint64_t request, uint64_t *out_leases);
+
+enum { ROOST_STORE = 0, ROOST_LOAD = 1 };                                       /* verb */
+enum { ROOST_DONE = 0, ROOST_PARTLY_FAILED = 1, ROOST_GIVEN_UP = 2, ROOST_FAILED = 3 }; /* outcome */
+
+/* How a lease that was handed out, or a worker's job, has ended. */
+typedef struct roost_completion {
+  size_t struct_bytes;
+  uint64_t id;      /* the lease, or the caller's number of the job */
+  uint64_t request; /* of the lease; 0 for a job */
+  uint32_t verb;    /* of the lease; 0 for a job */
+  uint32_t outcome;
+  uint64_t byte_count;
+  double seconds;
+  /* Positions in the job's blocks that were not copied, ascending. Belongs to the calling thread and stays until its
+   * next call that gives completions. */
+  const uint32_t *failed;
+  size_t failed_count;
+} roost_completion;
+
+/* Takes handed-out leases that are over, oldest first. out[0].struct_bytes must be set. */
+roost_status roost_engine_poll(roost_engine engine, roost_completion *out, size_t capacity, size_t *out_count);
+
+/* A block that became findable or ceased to be. */
+typedef struct roost_event {
+  size_t struct_bytes;
+  uint32_t kind; /* ROOST_STORED, ROOST_REMOVED */
+  uint32_t identity;
+  uint32_t group;
+  uint32_t hash_bytes;
+  uint8_t hash[32];
+} roost_event;
+enum { ROOST_STORED = 0, ROOST_REMOVED = 1 };
+
+/* Takes events, oldest first; kept if the configuration says events_max. out[0].struct_bytes must be set. */
+roost_status roost_engine_events(roost_engine engine, roost_event *out, size_t capacity, size_t *out_count);
+
+/* A lease that lives. */
+typedef struct roost_lease {
+  size_t struct_bytes;
+  uint64_t lease;
+  uint64_t request;
+  uint32_t owner;
+  uint32_t verb;
+  uint64_t slot_count;
+  double age_seconds;
+  uint32_t is_copying; /* copies may be running under it */
+  uint32_t reserved;
+} roost_lease;
+
+/* Reports leases of at least that age. *out_count: how many there are, which may be more than the capacity.
+ * out[0].struct_bytes must be set; out may be null if the capacity is 0. */
+roost_status roost_engine_leases(
+    roost_engine engine, double older_seconds, roost_lease *out, size_t capacity, size_t *out_count);
+
+/* Empties the cache: waits for the leases to end, then forgets everything. ROOST_TIMED_OUT: nothing was forgotten. */
+roost_status roost_engine_reset(roost_engine engine, double timeout);
+
+/* Counters since the opening, and levels. hits + misses = lookups; allocated + free = capacity; held + admitted + refused =
+ * offered; admitted + adopted = evicted + retired + aborted + resident. */
+typedef struct roost_stats {
+  size_t struct_bytes;
+  uint64_t lookups, hits, misses;
+  uint64_t offered, held, admitted, refused;
+  uint64_t adopted, published, aborted, evicted, retired;
+  uint64_t leased, missing, stale, reclaimed;
+  uint64_t capacity, free, allocated, resident, evictable, unkeyed, ghosts;
+  uint64_t leases, handed_out;
+  uint64_t sealed, checked, corrupt, failed_blocks;
+  uint64_t workers, workers_gone, committed_bytes;
+  uint64_t events_dropped;
+} roost_stats;
+/* out->struct_bytes must be set. */
+roost_status roost_engine_stats(roost_engine engine, roost_stats *out);
+
+/* Prefix-chained SHA-256 block hashes (scheme roost:sha256) of whole blocks, 32 bytes each, for callers without hashes of
+ * their own. out_hashes has room for token_count / tokens_per_block of them. */
+roost_status roost_hash_tokens(
+    const uint32_t *tokens, size_t token_count, size_t tokens_per_block, void *out_hashes, size_t hash_bytes,
+    size_t *out_count);
+
+/* ---- Worker: the data plane --------------------------------------------------------------------------------------- */
+
+/* Attaches to the pool of an engine, which may be in this process or in another one of the same user and machine.
+ * `device`: "cpu", "cuda:0"; null: the CPU. */
+roost_status roost_worker_attach(const char *address, const char *device, double timeout, roost_worker *out_worker);
+/* Accepts no more jobs, waits for copies that run, and detaches. The handle is over. *out_ended (may be null) 0: some
+ * still ran; the engine then waits for the end of this process. */
+roost_status roost_worker_close(roost_worker worker, double timeout, int32_t *out_ended);
+/* The number by which the engine knows this worker. */
+roost_status roost_worker_attachment(roost_worker worker, uint32_t *out_number);
+/* The bytes of a page of a group. */
+roost_status roost_worker_page_bytes(roost_worker worker, uint32_t group, uint64_t *out_bytes);
+
+/* Device memory that holds pages. Must stay valid until the worker is closed. */
+typedef struct roost_region {
+  size_t struct_bytes;
+  uint64_t address;
+  uint64_t byte_count;
+} roost_region;
+
+/* A part of every page: block b's lies at region.address + offset + b * block_stride. Either one run of byte_count bytes
+ * that goes to slot_offset in the slot; or, if device_layout is not null, elements as two layouts say (JSON, as
+ * `roost layout eval` prints it), and byte_count and slot_offset are 0. */
+typedef struct roost_part {
+  size_t struct_bytes;
+  uint64_t region;
+  uint64_t offset;
+  uint64_t block_stride;
+  uint64_t byte_count;
+  uint64_t slot_offset;
+  const char *device_layout;
+  size_t device_layout_bytes;
+  const char *slot_layout;
+  size_t slot_layout_bytes;
+} roost_part;
+
+/* Where the pages of a group lie. */
+typedef struct roost_pages {
+  size_t struct_bytes;
+  uint32_t group;
+  uint32_t shard;  /* which part of every page this worker holds */
+  uint32_t shards; /* of how many */
+  uint32_t reserved;
+  uint64_t block_count;
+  const roost_region *regions;
+  size_t region_count;
+  const roost_part *parts;
+  size_t part_count;
+} roost_pages;
+roost_status roost_worker_register(roost_worker worker, const roost_pages *pages);
+
+/* Pages to copy. */
+typedef struct roost_job {
+  size_t struct_bytes;
+  uint64_t job;   /* the caller's number; not one that is in flight */
+  uint64_t lease; /* as handed out by the engine; 0: the caller fences by itself */
+  uint32_t verb;
+  uint32_t group;
+  const int32_t *blocks; /* on the device */
+  const uint32_t *slots; /* slot and generation of each block: 2 * count numbers */
+  size_t count;
+} roost_job;
+/* Starts copying. If it fails, the engine hears that this shard of the lease has failed. */
+roost_status roost_worker_submit(roost_worker worker, const roost_job *job);
+/* Takes jobs that have ended, oldest first. out[0].struct_bytes must be set. */
+roost_status roost_worker_poll(roost_worker worker, roost_completion *out, size_t capacity, size_t *out_count);
+/* Waits for one job and takes its result. out->struct_bytes must be set. ROOST_TIMED_OUT: the job goes on. */
+roost_status roost_worker_wait(roost_worker worker, uint64_t job, double timeout, roost_completion *out);
+/* Cancels a job that has not started; its result comes either way. An unknown number is ignored. */
+roost_status roost_worker_cancel(roost_worker worker, uint64_t job);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

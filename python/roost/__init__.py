@@ -1,0 +1,45 @@
+"""Roost: a KV cache for LLM inference, off the accelerator.
+
+`Engine` and `Worker` are the two halves that a serving engine drives (`roost.vllm` does so for vLLM). Their types and
+contracts stand in `_core.pyi`.
+"""
+
+from ._core import (
+    ADMITTED,
+    CANCELLED,
+    DONE,
+    HELD,
+    LEASED,
+    LOAD,
+    LOST,
+    MISSING,
+    PARTLY_FAILED,
+    REFUSED,
+    STORE,
+    Engine,
+    Worker,
+    __version__,
+    abi_version,
+    hash_tokens,
+)
+from ._error import RoostError
+
+__all__ = [
+    "ADMITTED",
+    "CANCELLED",
+    "DONE",
+    "HELD",
+    "LEASED",
+    "LOAD",
+    "LOST",
+    "MISSING",
+    "PARTLY_FAILED",
+    "REFUSED",
+    "STORE",
+    "Engine",
+    "RoostError",
+    "Worker",
+    "__version__",
+    "abi_version",
+    "hash_tokens",
+]
