@@ -4,7 +4,7 @@ import RoostPrimitives
 
 /// Text that lives as long as the library.
 enum Information {
-  static let version: StaticString = "0.4.0"
+  static let version: StaticString = "0.1.0"
   static let unknown: StaticString = "unknown"
 
   static func pointer(_ text: StaticString) -> UnsafePointer<CChar> {

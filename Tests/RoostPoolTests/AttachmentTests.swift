@@ -204,7 +204,7 @@ import Testing
     var workers = try (0..<Pool.attachmentCountMax).map { _ in
       try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
     }
-    #expect(workers.reduce(0) { $0 | $1.id.bit } == UInt64.max >> 1, "the last bit is the owner's own")
+    #expect(workers.reduce(0) { $0 | $1.id.bit } == UInt64.max >> 2, "the last two bits are the owner's own")
     let error = #expect(throws: RoostError.self) {
       try PoolAttachment.attach(to: pool.address, until: Scratch.deadline)
     }

@@ -51,7 +51,7 @@ enum {
 typedef uint64_t roost_engine;
 typedef uint64_t roost_worker;
 
-/* The version of Roost, such as "0.4.0". */
+/* The version of Roost, such as "0.1.0". */
 const char *roost_version(void);
 /* ROOST_ABI_VERSION of the library; compare it with the header's before anything else. */
 uint32_t roost_abi_version(void);
