@@ -50,16 +50,3 @@ extension Engine {
     return pages
   }
 }
-
-extension Array {
-  /// The first index for which `isBeyond` holds, where it holds for all after it.
-  fileprivate func partitioningIndex(_ isBeyond: (Element) -> Bool) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if isBeyond(self[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
-  }
-}
