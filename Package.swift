@@ -56,12 +56,13 @@ let package = Package(
     library("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
     .target(name: "CRoostPlatform", path: "Sources/Shims/CRoostPlatform", cSettings: cSettings),
 
-    module("RoostPrimitives", ["CRoostPlatform", "CCrypto"]),
+    module("RoostPrimitives", ["CRoostPlatform", "CCrypto", "CXXHash"]),
     module("RoostLayout", ["RoostPrimitives"]),
     module("RoostDevice", ["RoostPrimitives"]),
     module("RoostBlocks", ["RoostPrimitives"]),
     module("RoostPool", ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"]),
     module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice", "CRoostPlatform"]),
+    module("RoostStorage", ["RoostPrimitives", "CZstd"]),
     module(
       "RoostEngine",
       [
@@ -101,6 +102,7 @@ let package = Package(
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
+    tests("RoostStorageTests", ["RoostPrimitives", "RoostStorage"]),
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),
     tests("DeviceCPUTests", ["RoostPrimitives", "RoostDevice", "DeviceCPU", "RoostBuiltins", "CRoostPlatform"]),

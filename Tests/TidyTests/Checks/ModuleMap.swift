@@ -14,13 +14,14 @@ enum ModuleMap {
 
   static let rows: [String: Set<String>] = [
     "CCrypto": [], "CRoostPlatform": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
-    "RoostPrimitives": ["CCrypto", "CRoostPlatform"],
+    "RoostPrimitives": ["CCrypto", "CRoostPlatform", "CXXHash"],
     "RoostLayout": ["RoostPrimitives"],
     "RoostDevice": ["RoostPrimitives"],
     "RoostBlocks": ["RoostPrimitives"],
     "RoostConsole": ["RoostPrimitives", "CRoostPlatform"],
     "RoostPool": ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"],
     "RoostTransfer": ["RoostPrimitives", "RoostLayout", "RoostDevice", "CRoostPlatform"],
+    "RoostStorage": ["RoostPrimitives", "CZstd"],
     "RoostEngine": [
       "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
     ],

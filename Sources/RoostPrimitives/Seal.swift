@@ -1,5 +1,4 @@
 import CXXHash
-import RoostPrimitives
 
 /// XXH3-128 over a whole slot: made once, when every writer has reported, and checked wherever the page has been out
 /// of sight. It finds damage, not forgery.
