@@ -23,6 +23,7 @@ public enum Builtins {
     let registry = PolicyRegistry()
     registry.register(HazardIndex.factory)
     registry.register(LeastRecentlyUsed.factory)
+    registry.register(AdaptiveReplacement.factory)
     registry.register(SmallMainGhost.factory)
     registry.register(FirstInFirstOut.factory)
     return registry

@@ -64,6 +64,9 @@ struct RecordQueues: ~Copyable {
   /// Says whether the record belongs to the request that is being decided.
   func mark(_ record: RecordNumber, isOwn: Bool) { nodes[node(record)].isOwn = isOwn }
 
+  /// Whether the record belongs to the request that is being decided.
+  func isOwn(_ record: RecordNumber) -> Bool { nodes[node(record)].isOwn }
+
   /// Moves a record, wherever it is, to the new end of a queue.
   func append(_ record: RecordNumber, to queue: Int) {
     detach(node(record))
