@@ -71,7 +71,7 @@ let package = Package(
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"]),
-    module("RoostConformance", ["RoostPrimitives", "RoostDevice"]),
+    module("RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks"]),
     module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
     module(
       "RoostReplay",
@@ -117,7 +117,11 @@ let package = Package(
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "DeviceCPU",
         "EngineProbe",
       ]),
-    tests("ConformanceTests", ["RoostPrimitives", "RoostDevice", "RoostConformance", "DeviceCPU", "DeviceMock"]),
+    tests(
+      "ConformanceTests",
+      [
+        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostBuiltins", "RoostConformance", "DeviceCPU", "DeviceMock",
+      ]),
     tests(
       "SimulationTests",
       [

@@ -14,6 +14,7 @@ enum ConfigurationReader {
     var configuration = EngineConfiguration(
       groups: groups, memory: .none(slotCount: 1), policy: try Builtins.policies().factory(named: policy))
     configuration.memory = .pool(try pool(&object))
+    configuration.storeRequestCountMin = try object.count("store_after") ?? 1
     configuration.slotCountMax = try object.count("slots_max")
     configuration.verification = try verification(try object.text("verify") ?? "adopted")
     configuration.watermark = try object.take("watermark").map(watermark)

@@ -20,7 +20,8 @@ import RoostPrimitives
     let grants = UnsafeMutableBufferPointer<StoreGrant>.allocate(capacity: reader.keys.count)
     defer { grants.deallocate() }
     let lease = try engine.beginStore(
-      id, UnsafeBufferPointer(reader.keys), group: reader.group, owner: request.owner, into: grants)
+      id, UnsafeBufferPointer(reader.keys), group: reader.group, owner: request.owner,
+      outputTokens: outputTokens(request), into: grants)
     for index in grants.indices {
       let grant = grants[index]
       outGrants[index] = roost_grant(
@@ -30,16 +31,23 @@ import RoostPrimitives
   }
 }
 
+/// The length of the answer, if the caller knows it.
+private func outputTokens(_ request: roost_request) -> Int? {
+  request.output_tokens >= 0 ? Int(request.output_tokens) : nil
+}
+
 /// See roost.h.
 @c @implementation public func roost_engine_touch(
   _ handle: roost_engine, _ request: UnsafePointer<roost_request>?, _ keys: UnsafePointer<roost_keys>?
 ) -> roost_status {
   Failure.caught { () throws(RoostError) in
     let engine = try HandleTable.shared.engine(handle)
-    let id = try RequestID.checked(try Arguments.structure(request, "request").request)
+    let request = try Arguments.structure(request, "request")
+    let id = try RequestID.checked(request.request)
     let reader = try KeyReader(keys, engine)
     defer { reader.free() }
-    engine.touch(id, UnsafeBufferPointer(reader.keys), group: reader.group)
+    engine.touch(
+      id, UnsafeBufferPointer(reader.keys), group: reader.group, outputTokens: outputTokens(request))
   }
 }
 

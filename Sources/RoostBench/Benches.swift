@@ -4,6 +4,7 @@ public enum Benches {
   public static let all: [Bench] = [
     LayoutBench.bench,
     IndexBench.bench,
+    PolicyBench.bench,
     PoolBench.bench,
     .transfer,
     .overhead,

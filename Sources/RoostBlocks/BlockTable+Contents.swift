@@ -106,6 +106,7 @@ extension BlockTable {
         context: [("leases", "\(leases.liveCount)")])
     }
     index.removeAll()
+    storeFilter?.removeAll()
     for raw in 0..<records.touchedCount where records.pointer[raw].isIndexed {
       clear(RecordNumber(rawValue: UInt32(raw)))
     }

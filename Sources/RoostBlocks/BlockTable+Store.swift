@@ -112,11 +112,25 @@ extension BlockTable {
       if block.standing != .held { newcomers += 1 }
       blocks.append(block)
     }
-    let room = max(0, owner.count(of: .free) + owner.count(of: .ready) - ownEvictable)
+    var room = max(0, owner.count(of: .free) + owner.count(of: .ready) - ownEvictable)
+    if storeFilter != nil { room = min(room, filter(keys)) }
     return RequestEvent(
       origin: origin, states: BlockStates(records), capacity: owner.capacity,
       freeSlotCount: owner.count(of: .free), newcomerCount: newcomers,
       admissionMax: stores ? min(newcomers, room) : 0)
+  }
+
+  /// Counts the request's keys in the filter. Returns how many newcomers stand before the first one that has not been
+  /// asked for often enough: behind that nothing could be used.
+  private mutating func filter(_ keys: UnsafeBufferPointer<Key>) -> Int {
+    var passed = 0
+    var isOpen = true
+    for position in keys.indices {
+      let isKnown = storeFilter?.count(keys[position]) ?? true
+      guard isOpen, blocks[position].standing != .held else { continue }
+      if isKnown { passed += 1 } else { isOpen = false }
+    }
+    return passed
   }
 
   /// Looks up keys into `found`.

@@ -8,6 +8,8 @@ public struct BlockTableConfiguration: Sendable {
   public var slotClassCount: Int
   /// What decides who stays, made once for each class.
   public var policy: PolicyFactory
+  /// Requests that a block must stand in before it is stored, that one included; 1: every block may be stored at once.
+  public var storeRequestCountMin = 1
   /// Whether `drainChanges` reports; without a pool there is nobody to tell.
   public var reportsChanges: Bool
 
@@ -33,6 +35,8 @@ public struct BlockTable: ~Copyable {
   var index: BlockIndex
   var slots: Slots
   var leases = Leases()
+  var storeFilter: StoreFilter?
+  private let storeFilterBytes: Int
   let classes: UnsafeMutablePointer<SlotClassState>
   let classCount: Int
   let policyFactory: PolicyFactory
@@ -67,9 +71,17 @@ public struct BlockTable: ~Copyable {
     let records = try BlockRecords(count: recordCount)
     let index = try BlockIndex(entryCountMax: recordCount, records: records)
     let slots = try Slots(count: slotCount, reportsChanges: configuration.reportsChanges)
+    guard 1...Limits.storeRequestCountMax ~= configuration.storeRequestCountMin else {
+      throw RoostError(
+        .invalidInput, "a block is stored after 1 to \(Limits.storeRequestCountMax) requests for it",
+        context: [("requests", "\(configuration.storeRequestCountMin)")])
+    }
+    let filter = try StoreFilter.make(configuration)
+    storeFilterBytes = configuration.storeRequestCountMin > 1 ? StoreFilter.bytes(slotCount: slotCount) : 0
     self.records = records
     self.index = index
     self.slots = slots
+    storeFilter = filter
     policyFactory = configuration.policy
     classCount = policies.count
     classes = .allocate(capacity: policies.count)
@@ -86,6 +98,7 @@ public struct BlockTable: ~Copyable {
   /// Bytes of metadata reserved for each slot, all of it: records, index, rows, journal, policy.
   public var bytesPerSlot: Double {
     var bytes = records.reservedBytes + index.reservedBytes + slots.reservedBytes
+    bytes += storeFilterBytes
     for number in 0..<classCount { bytes += classes[number].policy.reservedBytes }
     return Double(bytes) / Double(slots.capacity)
   }

@@ -20,6 +20,9 @@ public enum Limits {
   /// Attachments that can be told apart by a fence: each has a bit in a 64-bit mask.
   public static let attachmentCountMax = 64
 
+  /// Requests after which a block is stored at the latest: a count has 8 bits.
+  public static let storeRequestCountMax = 255
+
   /// Keys that take a step of a look-up together; three steps are under way, so two cache misses of each of 16 keys
   /// overlap. A core has 16 to 48 outstanding misses; more keys at once were slower (`roost bench index`).
   static let lookupChunk = 16

@@ -16,7 +16,7 @@ public struct SlotClass: RawRepresentable, Hashable, Sendable {
   @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 }
 
-/// Who asks, and for which request, and when.
+/// Who asks, and for which request, and when, and what is known of the request.
 public struct RequestOrigin: Sendable, Hashable {
   /// The request.
   public var request: RequestID
@@ -24,12 +24,15 @@ public struct RequestOrigin: Sendable, Hashable {
   public var owner: UInt32
   /// Now, in nanoseconds of the engine's clock.
   public var time: UInt64
+  /// Tokens that the request generated, nil if that is not known. A policy may keep the blocks of a long answer longer.
+  public var outputTokenCount: Int?
 
   /// Names a request, its owner and the time.
-  @inlinable public init(request: RequestID, owner: UInt32 = 0, time: UInt64) {
+  @inlinable public init(request: RequestID, owner: UInt32 = 0, time: UInt64, outputTokenCount: Int? = nil) {
     self.request = request
     self.owner = owner
     self.time = time
+    self.outputTokenCount = outputTokenCount
   }
 }
 

@@ -5,11 +5,12 @@ public struct Arguments: Sendable {
   /// The operands in their order.
   public internal(set) var operands: [String] = []
   private var values: [String: String] = [:]
+  private var repeated: [String: [String]] = [:]
   private var switches: [String: Bool] = [:]
 
   /// Sorts `words` into options and operands.
   ///
-  /// An option that is given twice counts as it was given last. `--` ends the options, `-` alone is an operand (standard
+  /// An option that is given twice counts as it was given last, except to `list`. `--` ends the options, `-` alone is an operand (standard
   /// input).
   ///
   /// - Throws: `invalidInput` that names the word and, where one is near, the option that was meant.
@@ -31,6 +32,20 @@ public struct Arguments: Sendable {
 
   /// The value of an option as it was typed, nil if it was not given.
   public func text(_ name: String) -> String? { values[name] }
+
+  /// The values of an option that may be given several times or with commas; empty if it was not given.
+  ///
+  /// - Throws: `invalidInput` for an empty value.
+  public func list(_ name: String) throws(RoostError) -> [String] {
+    var result: [String] = []
+    for text in repeated[name] ?? [] {
+      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        guard !part.isEmpty else { throw RoostError(.invalidInput, "--\(name) has an empty value in '\(text)'") }
+        result.append(String(part))
+      }
+    }
+    return result
+  }
 
   /// Whether a flag was given, or how a toggle stands; nil if it was not given.
   public func isOn(_ name: String) -> Bool? { switches[name] }
@@ -89,14 +104,12 @@ public struct Arguments: Sendable {
       switches[option.name] = isOn
       return
     }
-    if let attached {
-      values[option.name] = attached
-    } else if let next = rest.first, !next.hasPrefix("--") {
-      values[option.name] = next
-      rest.removeFirst()
-    } else {
+    guard let value = attached ?? rest.first, attached != nil || !value.hasPrefix("--") else {
       throw RoostError(.invalidInput, "\(typed) needs a value: \(typed) \(shape)")
     }
+    if attached == nil { rest.removeFirst() }
+    values[option.name] = value
+    repeated[option.name, default: []].append(value)
   }
 
   private func checkOperands(of command: Command) throws(RoostError) {

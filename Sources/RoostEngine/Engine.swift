@@ -58,10 +58,11 @@ public final class Engine: Sendable {
       pool = opened
       slotCount = opened.memory.slotCountMax
     }
-    let table = try BlockTable(
-      BlockTableConfiguration(
-        slotCountMax: max(1, slotCount), slotClassCount: sizes.count, policy: configuration.policy,
-        reportsChanges: pool != nil))
+    var shape = BlockTableConfiguration(
+      slotCountMax: max(1, slotCount), slotClassCount: sizes.count, policy: configuration.policy,
+      reportsChanges: pool != nil)
+    shape.storeRequestCountMin = configuration.storeRequestCountMin
+    let table = try BlockTable(shape)
     var state = EngineState(
       table: table, slotClassCount: sizes.count, eventCountMax: configuration.eventCountMax)
     if pool == nil {

@@ -28,6 +28,9 @@ public struct EngineConfiguration: Sendable {
   public var memory: Memory
   /// The eviction policy.
   public var policy: PolicyFactory
+  /// Requests that a block must stand in before it is stored, that one included. More than 1 spares a host whose
+  /// bandwidth for stores is short, and costs the hits in between; 16 bytes a slot.
+  public var storeRequestCountMin = 1
   /// The most slots of a size class that are used, nil: whatever the memory gives.
   public var slotCountMax: Int?
   /// When bytes are checked.

@@ -22,6 +22,9 @@ enum Limits {
   /// The first capacity of a part of the set of distinct ids: 256 parts of 64 ids of 4 bytes are 64 KiB.
   static let idSetPartCapacityMin = 64
 
+  /// Block references of a trace that is kept in memory to be replayed several times: 1 GiB of them.
+  static let recordedReferenceCountMax = 1 << 28
+
   /// Bytes of a memcpy sample: twice the last-level cache of the machines that Roost was measured on.
   static let memcpyByteCount = 64 << 20
 

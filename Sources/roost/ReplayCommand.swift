@@ -34,6 +34,9 @@ enum ReplayCommand {
         "roost replay trace.jsonl.zst --dry-run --host-blocks 18279",
         "Only decisions, no bytes: the hit ratio of a cache of so many blocks, in seconds."),
       CommandExample(
+        "roost replay trace.jsonl.zst --dry-run --policy lru,hazard --sizes 1%,5%,10% --bound",
+        "A table: policies side by side, and what would be possible."),
+      CommandExample(
         "roost replay --model deepseek-v3 --block-bytes full --host-memory 8GiB", "The model's own pages of 34 MiB."),
       CommandExample("roost replay --report report.html", "The same as a page to open in a browser, print or send."),
       CommandExample("roost replay --fault corrupt=3", "Flips three stored bytes, to see that verification notices."),
@@ -43,11 +46,21 @@ enum ReplayCommand {
 
   private static let options: [CommandOption] = [
     .value(
-      "policy", "NAME",
-      "What decides which blocks stay: \(Replay.policyNames.joined(separator: ", ")). Default: hazard."),
+      "policy", "NAME[+output],...",
+      """
+      What decides which blocks stay: \(Replay.policyNames.joined(separator: ", ")); with +output it is told each \
+      request's output length. Several, with commas or by repeating the option: compare them. Default: hazard.
+      """),
     .value(
       "host-memory", "SIZE", "Size of the pool in host memory, such as 4GiB or 512MiB. Default: 4GiB."),
     .value("host-blocks", "N", "Size of the pool in blocks, in place of --host-memory."),
+    .value(
+      "sizes", "SIZE,...",
+      "Sizes of the pool to compare, in place of the two: blocks, or percent of the trace's distinct blocks (1%,5%)."),
+    .flag(
+      "bound", "Compute, for each size, the hits that no policy can exceed, for it would have to know the future."),
+    .value(
+      "store-after", "N", "Store a block only when it stands in its N-th request: for hosts short of write bandwidth."),
     .value(
       "model", "MODEL",
       """
@@ -75,68 +88,59 @@ enum ReplayCommand {
   ]
 
   private static func run(_ arguments: Arguments) throws(RoostError) -> ExitStatus {
-    let configuration = try configuration(arguments)
+    let plan = try ReplayPlan(arguments)
     let stream: any RequestStream =
       if let path = arguments.operands.first {
         try TraceReader(path: path)
       } else {
-        BuiltInWorkload(seed: configuration.seed)
+        BuiltInWorkload(seed: plan.seed)
       }
     var page: OutputFile?
     if let path = arguments.text("report") { page = try OutputFile(path) }
     StopRequest.listen()
-    let report = try Replay(configuration).run(stream)
     let isJSON = arguments.isOn("json") == true
-    try Terminal.write(isJSON ? report.json.serialized + "\n" : report.text)
-    if let page {
-      try page.write(HTMLReport(report).text)
+    let reports = plan.isComparison ? try compare(plan, stream, isJSON) : [try single(plan, stream, isJSON)]
+    if let page, let main = reports.first {
+      try page.write(HTMLReport(main, comparedWith: Array(reports.dropFirst())).text)
       if !isJSON { try Terminal.write("report: \(page.path)\n") }
     }
-    if !report.statistics.isSound { return .failure }
-    return report.statistics.wasInterrupted ? .interrupted : .success
+    if reports.contains(where: { !$0.statistics.isSound }) { return .failure }
+    return reports.contains { $0.statistics.wasInterrupted } ? .interrupted : .success
   }
 
-  private static func configuration(_ arguments: Arguments) throws(RoostError) -> ReplayConfiguration {
-    let model = try ModelGeometry(parsing: arguments.text("model") ?? "llama-3.1-8b")
-    let page =
-      arguments.text("block-bytes") == "full"
-      ? PageGeometry(full: model)
-      : try PageGeometry(scaling: model, to: try arguments.byteCount("block-bytes")?.bytes ?? 256 << 10)
-    var configuration = ReplayConfiguration(page: page, slotCount: try slotCount(arguments, page))
-    configuration.policy = arguments.text("policy") ?? configuration.policy
-    configuration.device = arguments.text("device") ?? configuration.device
-    configuration.isDryRun = arguments.isOn("dry-run") == true
-    configuration.verifies = arguments.isOn("verify") ?? true
-    configuration.faultCount = try faultCount(arguments)
-    configuration.seed = try arguments.seed("seed") ?? configuration.seed
-    configuration.requestLimit = try arguments.integer("requests", in: 1...(.max))
-    try configuration.check()
-    return configuration
+  private static func single(
+    _ plan: ReplayPlan, _ stream: any RequestStream, _ isJSON: Bool
+  ) throws(RoostError) -> ReplayReport {
+    let report = try Replay(try plan.configurations(uniqueCount: 0)[0][0]).run(stream)
+    try Terminal.write(isJSON ? report.json.serialized + "\n" : report.text)
+    return report
   }
 
-  private static func slotCount(_ arguments: Arguments, _ page: PageGeometry) throws(RoostError) -> Int {
-    let memory = try arguments.byteCount("host-memory")
-    if let blocks = try arguments.integer("host-blocks", in: 1...(.max)) {
-      guard memory == nil else {
-        throw RoostError(
-          .invalidInput, "--host-blocks and --host-memory are two ways to say the same; give one of them")
+  /// Replays everything for each size and policy. Returns the reports of the first size: those make a page.
+  private static func compare(
+    _ plan: ReplayPlan, _ stream: any RequestStream, _ isJSON: Bool
+  ) throws(RoostError) -> [ReplayReport] {
+    let trace = try RecordedTrace(stream, limit: plan.requestLimit)
+    let bound = plan.wantsBound ? OfflineBound(trace) : nil
+    var comparison = ReplayComparison([], uniqueCount: trace.uniqueCount)
+    for configurations in try plan.configurations(uniqueCount: trace.uniqueCount) where !StopRequest.isMade {
+      let slotCount = configurations[0].slotCount
+      var row = ReplayComparison.Row(slotCount: slotCount, offlineHits: bound?.hits(slotCount: slotCount))
+      for configuration in configurations where !StopRequest.isMade {
+        let report = try Replay(configuration).run(trace.stream())
+        row.reports.append(report)
+        guard isJSON else { continue }
+        try Terminal.write(ReplayComparison.json(report, offlineHits: row.offlineHits).serialized + "\n")
       }
-      return blocks
+      comparison.rows.append(row)
     }
-    let bytes = memory ?? .gibibytes(4)
-    guard bytes.bytes >= page.byteCount else {
+    if !isJSON { try Terminal.write(comparison.text) }
+    if let report = comparison.impossible.first {
       throw RoostError(
-        .invalidInput, "--host-memory \(bytes) has no room for one block of \(ByteCount(page.byteCount)); give it more")
+        .corrupt,
+        "\(report.configuration.policyLabel) exceeds the offline bound, which cannot be: hits are miscounted, or "
+          + "the ids of the trace are not prefix-chained")
     }
-    return bytes.bytes / page.byteCount
-  }
-
-  private static func faultCount(_ arguments: Arguments) throws(RoostError) -> Int {
-    guard let text = arguments.text("fault") else { return 0 }
-    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, parts[0] == "corrupt", let count = Int(parts[1]), (1...1_000_000).contains(count) else {
-      throw RoostError(.invalidInput, "--fault takes corrupt=N with N from 1 to 1000000, not '\(text)'")
-    }
-    return count
+    return comparison.rows.first?.reports ?? []
   }
 }

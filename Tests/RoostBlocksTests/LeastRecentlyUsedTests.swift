@@ -14,6 +14,11 @@ import Testing
       table.addSlots(0..<slots, SlotClass(rawValue: 0))
     }
 
+    init(_ configuration: BlockTableConfiguration) throws {
+      table = try BlockTable(configuration)
+      table.addSlots(0..<UInt32(configuration.slotCountMax), SlotClass(rawValue: 0))
+    }
+
     /// Stores and publishes; the outcomes as one letter each.
     mutating func store(_ keys: [Key], request: UInt64 = 0) throws -> String {
       let (text, lease) = try begin(keys, request: request)

@@ -381,9 +381,11 @@ struct TableFuzz: ~Copyable {
     #expect(5...(2 * Int(TableFuzz.slotCountMax)) ~= mostGhosts)
   }
 
-  @Test(arguments: [FirstInFirstOut.factory.name, SmallMainGhost.factory.name])
+  private static let others = [FirstInFirstOut.factory, SmallMainGhost.factory, AdaptiveReplacement.factory]
+
+  @Test(arguments: others.map(\.name))
   func otherPoliciesKeepTheTableAndThemselvesWhole(name: String) throws {
-    let factories = [FirstInFirstOut.factory, SmallMainGhost.factory]
+    let factories = TableFuzzTests.others
     let factory = try #require(factories.first { $0.name == name })
     for seed in 301...(300 + TableFuzzTests.rounds) {
       var fuzz = try TableFuzz(seed: seed, policy: factory, predicts: false)

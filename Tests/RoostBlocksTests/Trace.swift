@@ -7,6 +7,8 @@ struct Trace {
   var requests: [[Key]]
   /// When each request arrived, in milliseconds.
   var milliseconds: [UInt64]
+  /// How many tokens each request generated.
+  var outputTokens: [Int]
 
   /// Where the traces lie in a checkout that has them.
   static let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/data/traces")
@@ -21,11 +23,12 @@ struct Trace {
     let text = try Trace.decompress(Data(contentsOf: URL(fileURLWithPath: Trace.path(name))))
     let lines = text.split(separator: UInt8(ascii: "\n"))
     requests = lines.map(Trace.ids)
-    milliseconds = lines.map(Trace.time)
+    milliseconds = lines.map { Trace.number("timestamp", $0) }
+    outputTokens = lines.map { Int(Trace.number("output_length", $0)) }
   }
 
-  private static func time(_ line: ArraySlice<UInt8>) -> UInt64 {
-    let field = Array("\"timestamp\":".utf8)
+  private static func number(_ name: String, _ line: ArraySlice<UInt8>) -> UInt64 {
+    let field = Array("\"\(name)\":".utf8)
     guard let start = line.indices.first(where: { line[$0...].starts(with: field) }) else { return 0 }
     let digits = line[(start + field.count)...].drop { $0 == UInt8(ascii: " ") }.prefix { $0 >= 48 && $0 < 58 }
     return digits.reduce(0) { $0 * 10 + UInt64($1 - 48) }

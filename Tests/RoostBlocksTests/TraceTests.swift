@@ -98,8 +98,43 @@ struct HazardPoint: CustomTestStringConvertible, Sendable {
     #expect(outcome.ghosts <= 2 * point.blocks)
   }
 
+  /// The reference's column "with output length".
+  static let withOutputLength = [
+    HazardPoint(trace: "mooncake_conversation", blocks: 1827, early: [:], hits: 30_819, refused: 181_709),
+    HazardPoint(trace: "mooncake_synthetic", blocks: 10981, early: [:], hits: 61_723, refused: 9_034),
+    HazardPoint(trace: "tau_airline", blocks: 372, early: [:], hits: 102_188, refused: 10_333),
+  ]
+
+  @Test(
+    .enabled(if: withOutputLength.map(\.trace).allSatisfy(Trace.exists), "the public traces are not here"),
+    arguments: withOutputLength)
+  func theOutputLengthGivesThePublishedHits(point: HazardPoint) throws {
+    let outcome = try replay(
+      try Trace(point.trace), blocks: point.blocks, HazardIndex.factory, tellsOutputLength: true)
+    #expect(outcome.hits.last == point.hits)
+    #expect(outcome.refused == point.refused)
+  }
+
+  /// The reference table of ARC, in percent of all references.
+  static let adaptive: [(trace: String, blocks: Int, percent: Double)] = [
+    ("mooncake_conversation", 1827, 6.49), ("mooncake_synthetic", 439, 4.22), ("mooncake_synthetic", 4392, 26.57),
+    ("mooncake_synthetic", 10981, 45.99), ("tau_airline", 74, 49.86), ("tau_airline", 372, 76.84),
+    ("tau_airline", 744, 93.69),
+  ]
+
+  @Test(
+    .enabled(if: adaptive.map(\.trace).allSatisfy(Trace.exists), "the public traces are not here"),
+    arguments: adaptive)
+  func adaptiveReplacementIsNearThePublishedRatios(trace: String, blocks: Int, percent: Double) throws {
+    let whole = try Trace(trace)
+    let outcome = try replay(whole, blocks: blocks, AdaptiveReplacement.factory)
+    let ratio = 100 * Double(outcome.hits.last ?? 0) / Double(whole.requests.joined().count)
+    #expect(abs(ratio - percent) < 0.4, "\(trace) with \(blocks) blocks: \(ratio)")
+    #expect(outcome.ghosts <= blocks)
+  }
+
   private func replay(
-    _ trace: Trace, blocks: Int, _ policy: PolicyFactory
+    _ trace: Trace, blocks: Int, _ policy: PolicyFactory, tellsOutputLength: Bool = false
   ) throws -> (hits: [Int], refused: Int, ghosts: Int) {
     var table = try BlockTable(
       BlockTableConfiguration(slotCountMax: blocks, policy: policy, reportsChanges: false))
@@ -116,7 +151,8 @@ struct HazardPoint: CustomTestStringConvertible, Sendable {
       try keys.withUnsafeBufferPointer { keys in
         hits.append((hits.last ?? 0) + table.match(keys, into: states))
         let origin = RequestOrigin(
-          request: RequestID(rawValue: UInt64(number)), time: trace.milliseconds[number] * 1_000_000)
+          request: RequestID(rawValue: UInt64(number)), time: trace.milliseconds[number] * 1_000_000,
+          outputTokenCount: tellsOutputLength ? trace.outputTokens[number] : nil)
         let request = StoreRequest(origin: origin, keys: keys, slotClass: SlotClass(rawValue: 0))
         if let lease = try table.beginStore(request, into: grants) { table.commit(lease) }
       }

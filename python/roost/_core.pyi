@@ -80,7 +80,8 @@ class Engine:
         "state", `window_tokens` for a window), `capacity` (bytes, or text such as "4GiB"), and optionally `name` (default:
         one of its own), `directory` (default null: anonymous memory), `keep` (default false: the next engine of this name
         in `directory` adopts the pages), `policy` ("hazard"), `verify` ("none" or "adopted": a page that an earlier process
-        left, before its first load; "host": every page, before every load), `slots_max`, `watermark` (an object: `start`,
+        left, before its first load; "host": every page, before every load), `store_after` (default 1: a block
+        is stored only when it stands in its n-th request, for hosts that are short of bandwidth for stores), `slots_max`, `watermark` (an object: `start`,
         `stop`, `ratio`: evict in the background above that share of the slots, down to that, so much at a time),
         `huge_pages` ("transparent", "none", or a size), `numa_nodes`, `chunk_bytes`, `accepts_workers` (default true),
         `events_max` (default 0: no events are kept). An unknown key is refused with the nearest valid one.

@@ -69,14 +69,28 @@ public final class AdaptiveReplacement: EvictionPolicy {
     measure()
     for block in event.blocks where block.record != .none { queues.mark(block.record, isOwn: true) }
     var room = event.freeSlotCount
-    for block in event.blocks.reversed() {
+    let end = countedEnd(event)
+    for (position, block) in event.blocks.enumerated().reversed() {
       if block.standing == .held {
         countHeld(block.record, event, &victims)
-      } else if event.admissionMax > 0 {
+      } else if position < end {
         countNewcomer(block.record, event, &room, &victims)
       }
     }
     return min(reachable(event), event.admissionMax)
+  }
+
+  /// The position behind the last newcomer that counts: the last one that can be let in, or of a request longer than
+  /// the pool the last one of all, because in the textbook it displaces others and is displaced.
+  private func countedEnd(_ event: RequestEvent) -> Int {
+    guard event.admissionMax > 0 else { return 0 }
+    if event.blocks.count > event.capacity { return event.blocks.count }
+    var left = event.admissionMax
+    for position in event.blocks.indices where event.blocks[position].standing != .held {
+      if left == 0 { return position }
+      left -= 1
+    }
+    return event.blocks.count
   }
 
   /// How many of the request's newcomers are still there at the end, up to the first one that is not: what lies behind

@@ -85,8 +85,8 @@ public struct RequestEvent {
   /// The most newcomers that can be let in: free slots and evictable blocks of other requests; 0 if the request
   /// stores nothing.
   public let admissionMax: Int
-  /// Tokens that the request generated, if whoever released it told.
-  public internal(set) var outputTokenCount: Int?
+  /// Tokens that the request generated, nil if nobody told.
+  public let outputTokenCount: Int?
 
   package init(
     origin: RequestOrigin, states: BlockStates, capacity: Int, freeSlotCount: Int, newcomerCount: Int,
@@ -94,6 +94,7 @@ public struct RequestEvent {
   ) {
     request = origin.request
     time = origin.time
+    outputTokenCount = origin.outputTokenCount
     blocks = UnsafeBufferPointer(start: nil, count: 0)
     self.states = states
     self.capacity = capacity

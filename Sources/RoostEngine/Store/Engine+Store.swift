@@ -8,14 +8,17 @@ extension Engine {
   /// - Parameters:
   ///   - owner: a number for whoever asks, reported with leaked leases.
   ///   - shardCount: how many `commit`s make the pages visible, 1 to 64.
+  ///   - outputTokens: how many tokens the request generated, nil if that is not known: the default policy decides better
+  ///     with it.
   ///   - grants: one for every key.
   /// - Returns: the lease on the admitted slots, nil if none was admitted.
   /// - Throws: `outOfResources` when too many leases live, `busy` while the engine drains.
   public func beginStore(
     _ request: RequestID, _ keys: UnsafeBufferPointer<Key>, group: Int = 0, owner: UInt32 = 0, shardCount: Int = 1,
-    into grants: UnsafeMutableBufferPointer<StoreGrant>
+    outputTokens: Int? = nil, into grants: UnsafeMutableBufferPointer<StoreGrant>
   ) throws(RoostError) -> LeaseID? {
-    let origin = RequestOrigin(request: request, owner: owner, time: configuration.clock.nanoseconds)
+    let origin = RequestOrigin(
+      request: request, owner: owner, time: configuration.clock.nanoseconds, outputTokenCount: outputTokens)
     let store = StoreRequest(
       origin: origin, keys: keys, slotClass: slotClass(group), shardCount: shardCount)
     return try state.withLock { state throws(RoostError) in
@@ -29,8 +32,11 @@ extension Engine {
   }
 
   /// Tells the eviction policy of a request that stores nothing.
-  public func touch(_ request: RequestID, _ keys: UnsafeBufferPointer<Key>, group: Int = 0) {
-    let origin = RequestOrigin(request: request, time: configuration.clock.nanoseconds)
+  public func touch(
+    _ request: RequestID, _ keys: UnsafeBufferPointer<Key>, group: Int = 0, outputTokens: Int? = nil
+  ) {
+    let origin = RequestOrigin(
+      request: request, time: configuration.clock.nanoseconds, outputTokenCount: outputTokens)
     let slotClass = slotClass(group)
     state.withLock { state in
       state.table.touch(keys, slotClass, origin)

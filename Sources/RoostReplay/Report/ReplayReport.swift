@@ -23,6 +23,8 @@ public struct ReplayReport: Sendable {
     let numbers = statistics
     return .object([
       "trace": .string(source), "policy": .string(configuration.policy),
+      "output_length": .bool(configuration.tellsOutputLength),
+      "store_after": .count(configuration.storeRequestCountMin),
       "host_blocks": .count(configuration.slotCount), "block_bytes": .count(configuration.page.byteCount),
       "model": .string(configuration.page.model.name), "device": .string(configuration.device),
       "dry_run": .bool(configuration.isDryRun), "verify": .bool(configuration.verifies && !configuration.isDryRun),
@@ -78,7 +80,7 @@ public struct ReplayReport: Sendable {
     var table = Table([("", .left), ("", .right), ("", .right), ("", .left)])
     table.add([
       "prefix hits", NumberText.percent(numbers.prefixHitRatio), NumberText.grouped(numbers.prefixHitCount) + " blocks",
-      "policy \(configuration.policy), \(NumberText.grouped(numbers.evictionCount)) evictions",
+      "policy \(configuration.policyLabel), \(NumberText.grouped(numbers.evictionCount)) evictions",
     ])
     func row(_ name: String, _ bytes: Int, _ rate: Double?) {
       guard let rate else { return }

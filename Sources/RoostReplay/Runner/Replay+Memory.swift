@@ -20,6 +20,7 @@ extension Replay {
       : .pool(poolConfiguration(configuration))
     let policy = try Builtins.policies().factory(named: configuration.policy).observed(by: observer)
     var wanted = EngineConfiguration(groups: [group], memory: memory, policy: policy)
+    wanted.storeRequestCountMin = configuration.storeRequestCountMin
     wanted.slotCountMax = configuration.slotCount
     wanted.clock = clock
     // The pool would say in a line of its own why it is smaller than asked for; here that is part of the error.

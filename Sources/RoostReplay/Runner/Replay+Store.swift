@@ -8,7 +8,8 @@ extension Replay {
     let started = clock.nanoseconds
     let id = RequestID(rawValue: UInt64(statistics.requestCount))
     let keys = UnsafeBufferPointer(rebasing: buffers.keys[..<request.ids.count])
-    let lease = try engine.beginStore(id, keys, into: buffers.storeGrants)
+    let outputTokens = configuration.tellsOutputLength ? request.outputTokenCount : nil
+    let lease = try engine.beginStore(id, keys, outputTokens: outputTokens, into: buffers.storeGrants)
     mover?.begin()
     for index in request.ids.indices {
       let grant = buffers.storeGrants[index]

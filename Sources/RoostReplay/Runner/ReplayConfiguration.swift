@@ -4,6 +4,10 @@ import RoostPrimitives
 public struct ReplayConfiguration: Sendable {
   /// The eviction policy, by name.
   public var policy = "hazard"
+  /// Whether the policy is told how many tokens each request generated.
+  public var tellsOutputLength = false
+  /// Requests that a block must stand in before it is stored.
+  public var storeRequestCountMin = 1
   /// The shape of the pages.
   public var page: PageGeometry
   /// Slots of the pool.
@@ -20,6 +24,9 @@ public struct ReplayConfiguration: Sendable {
   public var seed: UInt64 = 1
   /// Requests to end after, nil for all.
   public var requestLimit: Int?
+
+  /// The policy and what it is told, as on the command line: `hazard+output`.
+  public var policyLabel: String { tellsOutputLength ? policy + "+output" : policy }
 
   /// The usual set-up for pages of the given shape in the given number of slots.
   public init(page: PageGeometry, slotCount: Int) {

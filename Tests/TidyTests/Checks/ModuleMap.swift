@@ -28,7 +28,7 @@ enum ModuleMap {
     "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "DeviceMock": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "RoostBuiltins": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"],
-    "RoostConformance": ["RoostPrimitives", "RoostDevice"],
+    "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks"],
     "RoostReplay": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
     "RoostBench": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
     "RoostABI": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostABI"]),
