@@ -5,11 +5,11 @@ SOAK_ROUNDS ?= 10
 SOURCES := Package.swift Sources Tests
 SWIFT_TEST := swift test --disable-xctest
 
-.PHONY: help setup build demo test bench soak sanitize lint format clean
+.PHONY: help setup build demo test test-vllm demo-vllm bench bench-vllm soak sanitize lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+): .*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): .*## /\1\t/' | expand -t 12
 
 setup: ## checks the toolchain and installs the Debian packages that are missing
 	@Tools/setup
@@ -24,6 +24,15 @@ test: setup ## every test, debug; the page of the report in a browser, where the
 	swift build --build-tests
 	$(SWIFT_TEST) --skip-build
 	Tests/Browser/run
+
+test-vllm: setup ## the proof on a real vLLM: installs one (3.5 GB, once), makes tiny models, runs every case
+	@Tests/vllm/run
+
+demo-vllm: setup ## time to first token of a real vLLM: computed, loaded by Roost, and vLLM's own hit; table and chart
+	@Tests/vllm/run demo
+
+bench-vllm: setup ## what the connector itself costs a scheduler step
+	@Tests/vllm/run bench
 
 bench: build ## all benchmarks against the machine's own limits; SCALE=smoke takes seconds
 	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)

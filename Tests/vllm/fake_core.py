@@ -1,0 +1,201 @@
+"""A model of `roost._core` in plain Python, for tests of the connector's two halves without vLLM.
+
+One process, no threads: copies run when a test says so, and a test can make them fail, hang or be late.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+STORE, LOAD = 0, 1
+DONE, PARTLY_FAILED, CANCELLED, LOST = range(4)
+
+_engines: dict[str, "Engine"] = {}
+
+
+class RoostError(Exception):
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Engine:
+    def __init__(self, config: str):
+        self.config = json.loads(config)
+        self.address = f"fake:{len(_engines)}"
+        _engines[self.address] = self
+        self.page_bytes = self.config["groups"][0]["page_bytes"]
+        self.capacity = self.config["capacity"] // self.page_bytes
+        self.identities: dict[tuple, int] = {}
+        self.pages: dict[tuple[int, bytes], int] = {}
+        self.memory = bytearray(self.capacity * self.page_bytes)
+        self.free = list(range(self.capacity))[::-1]
+        self.live: dict[int, dict[str, Any]] = {}
+        self.over: deque = deque()
+        self.next = 1
+        self.calls: list[str] = []
+
+    def intern(self, fields) -> int:
+        return self.identities.setdefault(tuple(fields), len(self.identities))
+
+    def _keys(self, identity, hashes, stride):
+        raw = bytes(hashes)
+        return [(identity, raw[at : at + stride]) for at in range(0, len(raw), stride)]
+
+    def _ready(self, key) -> bool:
+        return key in self.pages and not any(
+            key in lease["pending"] for lease in self.live.values() if lease["verb"] == STORE
+        )
+
+    def match(self, identity, hashes, stride, group=0) -> int:
+        self.calls.append("match")
+        count = 0
+        for key in self._keys(identity, hashes, stride):
+            if not self._ready(key):
+                break
+            count += 1
+        return count
+
+    def begin_store(self, request, identity, hashes, stride, group, out, output_tokens=-1) -> int:
+        self.calls.append("begin_store")
+        pending = {}
+        for row, key in zip(out, self._keys(identity, hashes, stride)):
+            if key in self.pages:
+                row[2] = 0
+            elif not self.free:
+                row[2] = 2
+            else:
+                slot = self.pages[key] = pending[key] = self.free.pop()
+                row[:] = (slot, 1, 1)
+        return self._lease(request, STORE, pending) if pending else 0
+
+    def begin_load(self, request, identity, hashes, stride, group, out) -> int:
+        self.calls.append("begin_load")
+        held = {}
+        for row, key in zip(out, self._keys(identity, hashes, stride)):
+            if self._ready(key):
+                held[key] = self.pages[key]
+                row[:] = (self.pages[key], 1, 0)
+            else:
+                row[2] = 1
+        return self._lease(request, LOAD, held) if held else 0
+
+    def _lease(self, request, verb, keys) -> int:
+        lease, self.next = self.next, self.next + 1
+        self.live[lease] = {"request": request, "verb": verb, "pending": keys, "shards": 0, "bytes": 0, "bad": set()}
+        return lease
+
+    def hand_out(self, lease, shards) -> None:
+        self.live[lease]["shards"] = shards
+
+    def report(self, lease, outcome, positions, byte_count) -> None:
+        state = self.live.get(lease)
+        if state is None:
+            return
+        state["bytes"] += byte_count
+        state["bad"] |= set(range(len(state["pending"]))) if outcome > 1 else set(positions)
+        state["shards"] -= 1
+        if state["shards"] > 0:
+            return
+        del self.live[lease]
+        if state["verb"] == STORE:
+            for position, key in enumerate(list(state["pending"])):
+                if position in state["bad"]:
+                    self.free.append(self.pages.pop(key))
+        self.over.append((lease, state["request"], state["verb"], outcome, tuple(state["bad"]), state["bytes"], 0.001))
+
+    def abort(self, lease) -> None:
+        state = self.live.pop(lease, None)
+        if state is not None and state["verb"] == STORE:
+            for key in state["pending"]:
+                self.free.append(self.pages.pop(key))
+
+    def poll(self, max=256):
+        self.calls.append("poll")
+        over, self.over = list(self.over), deque()
+        return over
+
+    def reset(self, timeout) -> None:
+        if self.live:
+            raise RoostError("timedOut", f"{len(self.live)} leases live")
+        self.free += self.pages.values()
+        self.pages.clear()
+
+    def stats(self):
+        used = self.capacity - len(self.free)
+        return {"capacity": self.capacity, "allocated": used, "free": len(self.free)}
+
+    def leases(self, older_seconds=0.0):
+        return list(self.live)
+
+    def close(self, timeout=5.0) -> int:
+        return len(self.live)
+
+
+class Worker:
+    """Copies at the next poll or wait, unless `hold` says otherwise."""
+
+    def __init__(self, address: str, device: str = "cpu", timeout: float = 10.0):
+        self.engine = _engines[address]
+        self.queue: list[tuple] = []
+        self.results: dict[int, tuple] = {}
+        self.hold: set[int] | bool = set()
+        self.failing: dict[int, tuple[int, ...]] = {}
+        self.cancelled: set[int] = set()
+
+    def register(self, group, shard, shards, regions, parts, block_count) -> None:
+        self.regions, self.parts = regions, parts
+
+    def submit(self, job, verb, group, lease, blocks, slots) -> None:
+        self.queue.append((job, verb, lease, blocks.copy(), np.asarray(slots).reshape(-1, 2).copy()))
+
+    def run(self) -> None:
+        waiting, self.queue = self.queue, []
+        for entry in waiting:
+            job, verb, lease, blocks, slots = entry
+            if job in self.cancelled:
+                self._end(job, lease, CANCELLED, (), 0)
+            elif self.hold is True or (self.hold and job in self.hold):
+                self.queue.append(entry)
+            else:
+                bad = self.failing.get(job, ())
+                for position, (block, (slot, _)) in enumerate(zip(blocks, slots)):
+                    if position not in bad:
+                        self._copy(verb, int(block), int(slot))
+                self._end(job, lease, PARTLY_FAILED if bad else DONE, bad, len(blocks) * self.engine.page_bytes)
+
+    def _copy(self, verb, block, slot) -> None:
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.engine.memory)) + slot * self.engine.page_bytes
+        for region, offset, stride, size, place in self.parts:
+            device = self.regions[region][0] + offset + block * stride
+            ends = (base + place, device) if verb == STORE else (device, base + place)
+            ctypes.memmove(*ends, size)
+
+    def _end(self, job, lease, outcome, positions, byte_count) -> None:
+        self.results[job] = (job, outcome, tuple(positions), byte_count, 0.001)
+        self.engine.report(lease, outcome, positions, byte_count)
+
+    def poll(self, max=256):
+        self.run()
+        results, self.results = list(self.results.values()), {}
+        return results
+
+    def wait(self, job, timeout):
+        self.run()
+        if job in self.results:
+            return self.results.pop(job)
+        if not any(entry[0] == job for entry in self.queue):
+            raise RoostError("notFound", "no such job")
+        raise RoostError("timedOut", "still running")
+
+    def cancel(self, job) -> None:
+        self.cancelled.add(job)
+
+    def close(self, timeout=5.0) -> bool:
+        return True
