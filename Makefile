@@ -23,6 +23,8 @@ demo: build ## replays the built-in workload through real memory, checks every b
 test: setup ## every test, debug; the page of the report in a browser, where there is one
 	swift build --build-tests
 	$(SWIFT_TEST) --skip-build
+	Tests/ABITests/run
+	Tests/PythonTests/run
 	Tests/Browser/run
 
 test-vllm: setup ## the proof on a real vLLM: installs one (3.5 GB, once), makes tiny models, runs every case

@@ -37,12 +37,16 @@ func library(_ name: String, pkgConfig: String, apt package: String) -> Target {
 }
 
 /// What leaves the library: its own functions alone, and the Swift runtime stays inside. Debian calls it libroost.so.
-let libraryLinkerSettings: [LinkerSetting] = [
-  .unsafeFlags([
-    "-static-stdlib", "-Xlinker", "-soname=libroost.so", "-Xlinker",
-    "--version-script=\(Context.packageDirectory)/Sources/Shims/CRoostABI/exports.map",
-  ])
-]
+let isFuzzing = Context.environment["ROOST_FUZZ"] != nil
+let libraryLinkerSettings: [LinkerSetting] =
+  isFuzzing
+  ? []
+  : [
+    .unsafeFlags([
+      "-static-stdlib", "-Xlinker", "-soname=libroost.so", "-Xlinker",
+      "--version-script=\(Context.packageDirectory)/Sources/Shims/CRoostABI/exports.map",
+    ])
+  ]
 
 let package = Package(
   name: "roost",
@@ -73,6 +77,7 @@ let package = Package(
     module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"]),
     module("RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks"]),
     module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
+    module("RoostLayoutText", ["RoostPrimitives", "RoostLayout", "RoostConsole"]),
     module(
       "RoostReplay",
       [
@@ -90,14 +95,14 @@ let package = Package(
       name: "RoostABI",
       dependencies: [
         "CRoostABI", "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer",
-        "RoostEngine", "RoostBuiltins", "RoostConsole",
+        "RoostEngine", "RoostBuiltins", "RoostConsole", "RoostLayoutText",
       ],
       path: "Sources/RoostABI", swiftSettings: swiftSettings, linkerSettings: libraryLinkerSettings),
     .executableTarget(
       name: "roost",
       dependencies: [
         "RoostPrimitives", "RoostLayout", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins",
-        "RoostConsole",
+        "RoostConsole", "RoostLayoutText",
       ],
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
@@ -149,4 +154,12 @@ if let headers = Context.environment["ROOST_PYTHON_HEADERS"] {
       publicHeadersPath: ".", cSettings: cSettings + [.unsafeFlags(["-isystem", headers])]))
   package.products.append(
     .library(name: "RoostPython", type: .dynamic, targets: ["CRoostPython", "RoostABI"]))
+}
+
+// The fuzzer, a program of its own: built by Tests/Fuzz/run with the sanitizers that it needs.
+if isFuzzing {
+  package.targets.append(
+    .executableTarget(
+      name: "ABIFuzz", dependencies: ["CRoostABI", "RoostABI"], path: "Tests/Fuzz", exclude: ["run", "corpus"],
+      cSettings: cSettings))
 }

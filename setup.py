@@ -20,9 +20,7 @@ class SwiftBuild(build_ext):
 
     def build_extension(self, extension: Extension) -> None:
         environment = dict(os.environ, ROOST_PYTHON_HEADERS=sysconfig.get_paths()["include"])
-        build = ["swift", "build", "-c", "release"]
-        # The extension's target exists only where Python's headers are named, so it has a build folder of its own.
-        build += ["--scratch-path", str(ROOT / ".build" / "python")]
+        build = ["swift", "build", "-c", "release", "--package-path", str(ROOT)]
         for product in ("RoostPython", "roost"):
             subprocess.run([*build, "--product", product], cwd=ROOT, env=environment, check=True)
         shown = subprocess.run([*build, "--show-bin-path"], cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -1,7 +1,9 @@
 import CRoostABI
+import RoostConsole
 import RoostDevice
 import RoostEngine
 import RoostLayout
+import RoostLayoutText
 import RoostPrimitives
 import RoostTransfer
 
@@ -64,7 +66,25 @@ enum PagesReader {
     }
 
     private func planned(_ part: roost_part, _ number: Int, _ region: Int) throws(RoostError) -> PagePart {
-      throw RoostError(.unsupported, "part \(number) has a layout; this version takes runs only")
+      guard part.byte_count == 0, part.slot_offset == 0, part.offset == 0 else {
+        throw RoostError(
+          .invalidInput, "part \(number) has layouts: its offset, byte_count and slot_offset must be 0")
+      }
+      do throws(RoostError) {
+        return PagePart(
+          region: region,
+          device: try layout(part.device_layout, part.device_layout_bytes, "device_layout"),
+          slot: try layout(part.slot_layout, part.slot_layout_bytes, "slot_layout"))
+      } catch {
+        throw RoostError(.invalidInput, "part \(number) makes no sense", cause: error)
+      }
+    }
+
+    private func layout(
+      _ text: UnsafePointer<CChar>?, _ byteCount: Int, _ name: StaticString
+    ) throws(RoostError) -> Layout {
+      guard text != nil else { throw Arguments.missing(name) }
+      return try Layout(json: try JSONValue(parsing: try Arguments.text(text, byteCount: byteCount, name)))
     }
 
     private func whole(_ value: UInt64, _ name: String) throws(RoostError) -> Int {

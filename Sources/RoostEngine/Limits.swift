@@ -36,6 +36,11 @@ enum Limits {
   static let embeddedBusySeconds = 0.001
   /// The same without: how late the end of a job is found that was submitted meanwhile, where nobody polls.
   static let embeddedIdleSeconds = 0.02
+  /// How long a job waits for the news that its slots exist: far longer than a message takes. A slot that does not exist
+  /// costs a caller this once a job.
+  static let slotNewsSeconds = 0.5
+  /// How often it looks: a message takes some 20 us.
+  static let slotNewsPollSeconds = 0.00005
   /// How long a worker tries to hand in a report before it gives up: an owner that reads nothing for so long hangs.
   static let reportSeconds = 30.0
   /// How long a data plane that is dropped waits for its copies: the longest copy of a job, times a hundred.

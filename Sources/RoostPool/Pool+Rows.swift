@@ -19,7 +19,7 @@ extension Pool {
     table.write(row)
   }
 
-  /// Marks a slot as being filled: its row has a state and a generation (`standing`) and nothing else until it is
+  /// Marks a slot as being filled: its row has a state and a generation (`SlotReader`) and nothing else until it is
   /// written.
   ///
   /// - Precondition: the slot is cut.
@@ -48,10 +48,6 @@ extension Pool {
     precondition(memory.isKnown(slot), "the slot has not been cut")
     return table.row(slot)
   }
-
-  /// State, generation and size of a slot: one load, without the row's check. Nil if the slot is not cut, or its row
-  /// is damaged.
-  public func standing(of slot: SlotNumber) -> SlotStanding? { table.standing(of: slot, in: memory) }
 
   /// Records the digest of an identity, so that rows with it mean something to the pool's next owner. To be done once
   /// for each identity, before its first row; again is harmless.

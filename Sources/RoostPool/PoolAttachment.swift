@@ -14,7 +14,7 @@ public final class PoolAttachment: Sendable {
   /// The pool's memory in this process. Keep a reference as long as a copy may run.
   public let memory: SlotMemory
 
-  private let table: SlotTable
+  let table: SlotTable
   private let socket: Descriptor
   /// Locked as long as any process holds it, so that no new owner takes the pool over while copies may run here.
   private let members: Descriptor?
@@ -190,8 +190,4 @@ public final class PoolAttachment: Sendable {
 
   /// What the table says about a slot now; nil if it is empty, being written, unknown here, or damaged.
   public func row(of slot: SlotNumber) -> SlotRow? { memory.isKnown(slot) ? table.row(slot) : nil }
-
-  /// State, generation and size of a slot: one load, without the row's check. Nil if the slot is unknown here, or its
-  /// row is damaged.
-  public func standing(of slot: SlotNumber) -> SlotStanding? { table.standing(of: slot, in: memory) }
 }

@@ -1,5 +1,6 @@
 import RoostConsole
 import RoostLayout
+import RoostLayoutText
 import RoostPrimitives
 
 /// One case of `roost layout eval`: what it asks for.

@@ -1,5 +1,6 @@
 import RoostConsole
 import RoostLayout
+import RoostLayoutText
 import RoostPrimitives
 
 /// `roost layout`: what the layout algebra says about a layout, or about a file of cases.

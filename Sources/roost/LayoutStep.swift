@@ -1,5 +1,6 @@
 import RoostConsole
 import RoostLayout
+import RoostLayoutText
 import RoostPrimitives
 
 /// One operation on a layout, as a list: its name, then what it takes.

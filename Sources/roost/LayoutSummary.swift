@@ -1,5 +1,6 @@
 import RoostConsole
 import RoostLayout
+import RoostLayoutText
 import RoostPrimitives
 
 /// What `roost layout show` prints.

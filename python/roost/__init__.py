@@ -1,6 +1,6 @@
 """Roost: a KV cache for LLM inference, off the accelerator.
 
-`Engine` and `Worker` are the two halves that a serving engine drives (`roost.vllm` does so for vLLM). Their types and
+`Cache` is for everybody: tokens in, tensors back. `Engine` and `Worker` are the two halves that a serving engine drives (`roost.vllm` does so for vLLM). Their types and
 contracts stand in `_core.pyi`.
 """
 
@@ -23,10 +23,12 @@ from ._core import (
     hash_tokens,
 )
 from ._error import RoostError
+from .cache import Cache
 
 __all__ = [
     "ADMITTED",
     "CANCELLED",
+    "Cache",
     "DONE",
     "HELD",
     "LEASED",

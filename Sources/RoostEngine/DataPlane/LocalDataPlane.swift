@@ -132,13 +132,18 @@ public final class LocalDataPlane: DataPlane {
     let ticket = try jobs.withLock { jobs throws(RoostError) in
       var failed: [Int] = []
       jobs.pages.removeAll(keepingCapacity: true)
-      for (index, block) in blocks.enumerated() {
-        guard isCurrent(block, job.verb, slotByteCount: template.slotByteCount) else {
+      jobs.pages.reserveCapacity(blocks.count)
+      let reader = view.reader
+      for index in 0..<blocks.count {
+        let block = blocks[index]
+        guard let standing = reader.standing(of: block.slot),
+          LocalDataPlane.isCurrent(block, standing, job.verb, slotByteCount: template.slotByteCount)
+        else {
           failed.append(index)
           continue
         }
         jobs.pages.append(
-          PageCopy(block: block.block, slotAddress: UInt(bitPattern: view.memory.address(of: block.slot))))
+          PageCopy(block: block.block, slotAddress: UInt(bitPattern: reader.memory.address(of: block.slot))))
       }
       // Under the lock, so that nobody polls the ticket before it is known here.
       let ticket = try jobs.pages.withUnsafeBufferPointer { pages throws(RoostError) in
@@ -152,10 +157,10 @@ public final class LocalDataPlane: DataPlane {
   }
 
   /// Whether the slot still belongs to the block that the job means.
-  private func isCurrent(_ block: BlockCopy, _ verb: CopyVerb, slotByteCount: Int) -> Bool {
-    guard let standing = view.standing(of: block.slot), standing.generation == block.generation,
-      standing.slotByteCount == slotByteCount
-    else { return false }
+  private static func isCurrent(
+    _ block: BlockCopy, _ standing: SlotStanding, _ verb: CopyVerb, slotByteCount: Int
+  ) -> Bool {
+    guard standing.generation == block.generation, standing.slotByteCount == slotByteCount else { return false }
     return verb == .load ? standing.state == .ready || standing.state == .sealed : standing.state == .filling
   }
 

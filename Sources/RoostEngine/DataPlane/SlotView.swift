@@ -7,9 +7,8 @@ public protocol SlotView: Sendable {
   var memory: SlotMemory { get }
   /// What the slot table says about a slot that is known here; nil if it is empty, being written, or damaged.
   func row(of slot: SlotNumber) -> SlotRow?
-  /// The state and generation alone, without the row's check: for hot paths that only ask whether a slot still means
-  /// what it meant. Nil for a slot that is not known here.
-  func standing(of slot: SlotNumber) -> SlotStanding?
+  /// What hot paths read slots with, taken once for many.
+  var reader: SlotReader { get }
 }
 
 extension Pool: SlotView {}

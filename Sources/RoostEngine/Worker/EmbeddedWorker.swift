@@ -167,6 +167,7 @@ public final class EmbeddedWorker: Sendable {
   ) throws(RoostError) {
     guard !isLost.load(ordering: .acquiring) else { throw EmbeddedWorker.lost }
     let shard = shard(of: job.group)
+    awaitSlots(of: blocks)
     try jobs.withLock { jobs throws(RoostError) in
       // `busy` marks what concerns a job that goes on: its lease is not reported as failed.
       guard !jobs.isInUse(number) else {
@@ -184,6 +185,18 @@ public final class EmbeddedWorker: Sendable {
       // The lock is held, so that nobody harvests the job before it is known here.
       let id = try plane.submit(CopyJob(job.verb, group: job.group, lease: nil), blocks)
       jobs.begin(id, EmbeddedJobs.Running(number: number, lease: job.lease, shard: shard, blocks: Array(blocks)))
+    }
+  }
+
+  /// A job may overtake the news that its slots have been cut: they come over the pool's connection, the job by another
+  /// way. The thread takes them in at once; this waits for it, which happens once for each chunk of the pool.
+  private func awaitSlots(of blocks: UnsafeBufferPointer<BlockCopy>) {
+    let memory = link.memory
+    let deadline = Deadline.after(seconds: Limits.slotNewsSeconds)
+    for block in blocks where !memory.isKnown(block.slot) && Int(block.slot.rawValue) < memory.slotCountMax {
+      while !memory.isKnown(block.slot), !deadline.hasPassed(), !isLost.load(ordering: .acquiring) {
+        HostThread.sleep(seconds: Limits.slotNewsPollSeconds)
+      }
     }
   }
 

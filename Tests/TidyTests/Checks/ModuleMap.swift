@@ -31,8 +31,9 @@ enum ModuleMap {
     "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks"],
     "RoostReplay": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
     "RoostBench": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
-    "RoostABI": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostABI"]),
-    "roost": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostReplay", "RoostBench"]),
+    "RoostLayoutText": ["RoostPrimitives", "RoostLayout", "RoostConsole"],
+    "RoostABI": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostLayoutText", "CRoostABI"]),
+    "roost": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostLayoutText", "RoostReplay", "RoostBench"]),
   ]
 
   private static let engineAndBelow: Set<String> = [

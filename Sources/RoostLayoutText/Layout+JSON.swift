@@ -4,7 +4,9 @@ import RoostPrimitives
 
 extension Layout {
   /// A layout as it stands in files: axes, itemsize and offset, or a list of planes.
-  init(json: JSONValue) throws(RoostError) {
+  ///
+  /// - Throws: `invalidInput` for anything else, or a layout that makes no sense.
+  public init(json: JSONValue) throws(RoostError) {
     guard json.members != nil else { throw RoostError(.invalidInput, "a layout is an object with axes and itemsize") }
     var planes: [Plane] = []
     if let list = json["planes"] {
@@ -19,7 +21,7 @@ extension Layout {
   }
 
   /// The same form.
-  var json: JSONValue {
+  public var json: JSONValue {
     var members =
       planes.count == 1 ? planes[0].members : [JSONMember("planes", .array(planes.map { .object($0.members) }))]
     if isOpaque { members.append(JSONMember("opaque", .bool(true))) }
@@ -61,31 +63,9 @@ extension Plane {
   }
 }
 
-extension StridedRuns {
-  /// {"offset": ..., "loops": [[count, stride], ...], "run": ...}
-  var json: JSONValue {
-    .object([
-      "offset": .count(offset), "loops": .array(loops.map { .array([.count($0.count), .count($0.strideBytes)]) }),
-      "run": .count(run),
-    ])
-  }
-}
-
-extension CopyPart {
-  /// {"src": ..., "dst": ..., "loops": [[count, source stride, target stride], ...], "run": ...}
-  var json: JSONValue {
-    .object([
-      "src": .count(sourceOffset), "dst": .count(targetOffset),
-      "loops": .array(
-        loops.map { .array([.count($0.count), .count($0.sourceStride), .count($0.targetStride)]) }),
-      "run": .count(run),
-    ])
-  }
-}
-
 extension JSONValue {
   /// The value for an error message: at most 60 characters of it.
-  var excerpt: String {
+  public var excerpt: String {
     let text = serialized
     return text.count <= 60 ? text : text.prefix(60) + "..."
   }

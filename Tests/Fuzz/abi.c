@@ -1,0 +1,316 @@
+/* Fuzzes the entry points of libroost: the input is a program of calls, with handles, numbers and bytes of its choice.
+ *
+ * One thing is not left to the input, because no library could check it: pointers with a size are to that much memory. The
+ * buffers are allocated for each call in exactly that size, so that the address sanitizer sees one byte too many. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "roost.h"
+
+/* ---- The input ---- */
+
+static const uint8_t *input;
+static size_t left;
+
+static uint64_t take(size_t bytes) {
+  uint64_t value = 0;
+  if (bytes > left) bytes = left;
+  memcpy(&value, input, bytes);
+  input += bytes;
+  left -= bytes;
+  return value;
+}
+
+static uint8_t take_byte(void) { return (uint8_t)take(1); }
+
+/* Mostly a number that makes sense, sometimes any. */
+static uint64_t take_number(uint64_t max) {
+  uint8_t kind = take_byte();
+  return kind < 224 ? kind % (max + 1) : take(8);
+}
+
+/* Memory of exactly this size with bytes of the input; null now and then. */
+static void *take_memory(size_t bytes) {
+  if (take_byte() == 255) return NULL;
+  uint8_t *memory = malloc(bytes == 0 ? 1 : bytes);
+  if (memory == NULL) abort();
+  size_t known = bytes < left ? bytes : left;
+  memset(memory, 0, bytes);
+  memcpy(memory, input, known);
+  input += known;
+  left -= known;
+  return memory;
+}
+
+/* ---- What stays open over all inputs ---- */
+
+enum { PAGE_BYTES = 512, BLOCK_COUNT = 8, KEY_MAX = 12, HANDLE_MAX = 4 };
+
+static roost_engine engines[HANDLE_MAX];
+static roost_worker workers[HANDLE_MAX];
+static uint64_t leases[8];
+static uint32_t identities[4];
+static uint8_t device[BLOCK_COUNT * PAGE_BYTES];
+
+static roost_engine some_engine(void) {
+  uint8_t kind = take_byte();
+  return kind == 255 ? take(8) : kind == 254 ? workers[0] : engines[kind % HANDLE_MAX];
+}
+
+static roost_worker some_worker(void) {
+  uint8_t kind = take_byte();
+  return kind == 255 ? take(8) : kind == 254 ? engines[0] : workers[kind % HANDLE_MAX];
+}
+
+static uint64_t some_lease(void) {
+  uint8_t kind = take_byte();
+  return kind >= 240 ? take(8) : leases[kind % 8];
+}
+
+static void keep_lease(uint64_t lease) { leases[lease % 8] = lease; }
+
+static void open_engine(size_t place) {
+  static const char *const configs[] = {
+      "{\"groups\":[{\"page_bytes\":512,\"tokens_per_block\":4}],\"capacity\":8192,\"events_max\":16}",
+      "{\"groups\":[{\"page_bytes\":512,\"tokens_per_block\":4},{\"page_bytes\":512,\"tokens_per_block\":8,\"kind\":"
+      "\"window\",\"window_tokens\":8}],\"capacity\":8192,\"verify\":\"host\",\"policy\":\"lru\"}",
+  };
+  const char *config = configs[place % 2];
+  int32_t ready = 0;
+  if (engines[place] != 0) (void)roost_engine_close(engines[place], 0, NULL);
+  if (roost_engine_open(config, strlen(config), &engines[place]) != ROOST_OK) abort();
+  (void)roost_engine_wait_ready(engines[place], 5, &ready);
+}
+
+static void attach_worker(size_t place) {
+  char address[256];
+  roost_region region = {sizeof region, (uint64_t)(uintptr_t)device, sizeof device};
+  roost_part part = {.struct_bytes = sizeof part, .block_stride = PAGE_BYTES, .byte_count = PAGE_BYTES};
+  roost_pages pages = {.struct_bytes = sizeof pages, .shards = 1, .block_count = BLOCK_COUNT, .regions = &region,
+                       .region_count = 1, .parts = &part, .part_count = 1};
+  if (workers[place] != 0) (void)roost_worker_close(workers[place], 1, NULL);
+  workers[place] = 0;
+  if (roost_engine_address(engines[place], address, sizeof address, NULL) != ROOST_OK) return;
+  if (roost_worker_attach(address, NULL, 5, &workers[place]) == ROOST_OK) {
+    (void)roost_worker_register(workers[place], &pages);
+  }
+}
+
+/* ---- Calls ---- */
+
+static roost_keys take_keys(void) {
+  roost_keys keys = {.struct_bytes = take_number(1) == 0 ? sizeof keys : (size_t)take(1)};
+  keys.identity = take_byte() < 240 ? identities[take_byte() % 4] : (uint32_t)take(4);
+  keys.group = (uint32_t)take_number(1);
+  keys.stride = take_byte() < 240 ? 32 : (size_t)take_number(40);
+  keys.count = take_byte() < 240 ? take_byte() % KEY_MAX : (size_t)take(8);
+  /* As much memory as the call may read; a number for which there is none is one that is refused. */
+  if (keys.count > 64) keys.count |= (size_t)1 << 40;
+  size_t bytes = keys.count <= 64 && keys.stride <= 64 ? keys.count * keys.stride : 1;
+  keys.hashes = take_memory(bytes);
+  return keys;
+}
+
+static void call_match(void) {
+  roost_keys keys = take_keys();
+  uint64_t ready = 0;
+  uint8_t *states = take_memory(keys.count <= 64 ? keys.count : 1);
+  (void)roost_engine_match(some_engine(), &keys, states, &ready);
+  free(states);
+  free((void *)keys.hashes);
+}
+
+static void call_match_groups(void) {
+  roost_keys keys[2] = {take_keys(), take_keys()};
+  keys[1].group = take_byte() < 200 ? 1 : keys[1].group;
+  roost_range *ranges = malloc(2 * sizeof *ranges);
+  uint64_t tokens = 0;
+  (void)roost_engine_match_groups(some_engine(), keys, 1 + take_byte() % 2, take_number(100), ranges, &tokens);
+  free(ranges);
+  free((void *)keys[0].hashes);
+  free((void *)keys[1].hashes);
+}
+
+static void call_begin(int is_store) {
+  roost_keys keys = take_keys();
+  roost_request request = {.struct_bytes = sizeof request, .request = take_number(8), .output_tokens = -1};
+  roost_grant *grants = take_memory((keys.count <= 64 ? keys.count : 1) * sizeof *grants);
+  roost_engine engine = some_engine();
+  uint64_t lease = 0;
+  roost_status status = is_store ? roost_engine_begin_store(engine, &request, &keys, grants, &lease)
+                                 : roost_engine_begin_load(engine, &request, &keys, grants, &lease);
+  if (status == ROOST_OK && lease != 0) {
+    keep_lease(lease);
+    if (take_byte() % 2 == 0) (void)roost_engine_hand_out(engine, lease, 1 + take_byte() % 2);
+    int32_t block = (int32_t)take_number(BLOCK_COUNT);
+    uint32_t slot[2] = {grants[0].slot, grants[0].generation};
+    roost_job job = {sizeof job, take_number(16), lease, is_store ? ROOST_STORE : ROOST_LOAD, keys.group, &block, slot,
+                     grants[0].outcome == (is_store ? ROOST_ADMITTED : ROOST_LEASED)};
+    if (take_byte() % 2 == 0) (void)roost_worker_submit(some_worker(), &job);
+  }
+  free(grants);
+  free((void *)keys.hashes);
+}
+
+static void call_touch(void) {
+  roost_keys keys = take_keys();
+  roost_request request = {.struct_bytes = sizeof request, .request = take_number(8)};
+  (void)roost_engine_touch(some_engine(), &request, &keys);
+  free((void *)keys.hashes);
+}
+
+static void call_intern(int forgets) {
+  static const char *const names[] = {"weights", "salt", "tokens_per_block", "weights_epoch", "hash_scheme", "rope"};
+  roost_field fields[2];
+  size_t count = take_byte() % 3;
+  char *texts[2] = {NULL, NULL};
+  for (size_t index = 0; index < count; index++) {
+    size_t bytes = take_byte() % 24;
+    const char *name = names[take_byte() % 6];
+    texts[index] = take_memory(bytes);
+    fields[index] = (roost_field){sizeof fields[0], name, strlen(name), texts[index], bytes};
+    if (take_byte() == 200) fields[index].name = texts[index], fields[index].name_bytes = bytes;
+  }
+  uint32_t identity = 0;
+  if (forgets) {
+    (void)roost_engine_forget(some_engine(), fields, count, NULL);
+  } else if (roost_engine_intern(some_engine(), fields, count, &identity) == ROOST_OK) {
+    identities[identity % 4] = identity;
+  }
+  free(texts[0]);
+  free(texts[1]);
+}
+
+static void call_lease(void) {
+  roost_engine engine = some_engine();
+  uint64_t lease = some_lease(), count = 0;
+  switch (take_byte() % 6) {
+    case 0: (void)roost_engine_commit(engine, lease); break;
+    case 1: (void)roost_engine_abort(engine, lease); break;
+    case 2: (void)roost_engine_end(engine, lease); break;
+    case 3: (void)roost_engine_hand_out(engine, lease, (uint32_t)take_number(70)); break;
+    case 4: (void)roost_engine_reclaim(engine, take_number(8), &count); break;
+    default: (void)roost_engine_reset(engine, 0);
+  }
+}
+
+static void call_reports(void) {
+  size_t capacity = take_byte() % 4, count = 0;
+  roost_engine engine = some_engine();
+  roost_completion *completions = calloc(capacity + 1, sizeof *completions);
+  roost_event *events = calloc(capacity + 1, sizeof *events);
+  roost_lease *reports = calloc(capacity + 1, sizeof *reports);
+  roost_stats stats = {.struct_bytes = sizeof stats};
+  completions[0].struct_bytes = take_byte() < 250 ? sizeof *completions : take(2);
+  /* A larger size than the memory's would be a lie that nobody can see through. */
+  if (completions[0].struct_bytes > sizeof *completions) completions[0].struct_bytes = 8;
+  events[0].struct_bytes = sizeof *events;
+  reports[0].struct_bytes = sizeof *reports;
+  (void)roost_engine_poll(engine, completions, capacity, &count);
+  (void)roost_worker_poll(some_worker(), completions, capacity, &count);
+  (void)roost_engine_events(engine, events, capacity, &count);
+  (void)roost_engine_leases(engine, 0, reports, capacity, &count);
+  (void)roost_engine_stats(engine, &stats);
+  if (stats.hits + stats.misses != stats.lookups || stats.allocated + stats.free != stats.capacity) abort();
+  free(completions);
+  free(events);
+  free(reports);
+}
+
+static void call_register(void) {
+  roost_region region = {sizeof region, (uint64_t)(uintptr_t)device, sizeof device};
+  if (take_byte() > 200) region.address = take(8) % 4096;
+  char *layouts[2] = {take_memory(48), take_memory(48)};
+  roost_part part = {sizeof part, take_number(1), take_number(255), take_number(255), take_number(255), take_number(255),
+                     NULL, 0, NULL, 0};
+  if (take_byte() % 2 == 0) {
+    part.device_layout = layouts[0];
+    part.slot_layout = layouts[1];
+    part.device_layout_bytes = part.slot_layout_bytes = 48;
+  }
+  roost_pages pages = {sizeof pages, (uint32_t)take_number(1), (uint32_t)take_number(2), (uint32_t)take_number(3), 0,
+                       take_number(BLOCK_COUNT), &region, (size_t)take_number(1), &part, (size_t)take_number(1)};
+  /* Regions stay within the device's memory, whatever the input says. */
+  (void)roost_worker_register(some_worker(), &pages);
+  free(layouts[0]);
+  free(layouts[1]);
+}
+
+static void call_open(void) {
+  size_t bytes = take_byte();
+  char *config = take_memory(bytes);
+  roost_engine engine = 0;
+  /* An input must not choose a directory of this machine, nor ask for its memory. */
+  if (config != NULL && memmem(config, bytes, "dir", 3) == NULL && memmem(config, bytes, "\\u", 2) == NULL) {
+    if (roost_engine_open(config, bytes, &engine) == ROOST_OK) (void)roost_engine_close(engine, 0, NULL);
+  }
+  free(config);
+}
+
+static void call_rest(void) {
+  char text[64];
+  size_t bytes = 0;
+  uint64_t number = 0;
+  uint32_t small = 0;
+  switch (take_byte() % 7) {
+    case 0: (void)roost_engine_address(some_engine(), text, take_byte() % sizeof text, &bytes); break;
+    case 1: (void)roost_engine_slot_count(some_engine(), (uint32_t)take_number(3), &number); break;
+    case 2: (void)roost_worker_attachment(some_worker(), &small); break;
+    case 3: (void)roost_worker_page_bytes(some_worker(), (uint32_t)take_number(3), &number); break;
+    case 4: (void)roost_worker_cancel(some_worker(), take_number(16)); break;
+    case 5: {
+      roost_completion completion = {.struct_bytes = sizeof completion};
+      (void)roost_worker_wait(some_worker(), take_number(16), 0, &completion);
+      break;
+    }
+    default: {
+      size_t count = take_byte() % 20, hashes = take_byte() % 80;
+      void *tokens = take_memory(4 * count), *out = take_memory(hashes);
+      (void)roost_hash_tokens(tokens, count, (size_t)take_number(9), out, hashes, &bytes);
+      free(tokens);
+      free(out);
+    }
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static int is_set_up, turn;
+  input = data;
+  left = size;
+  if (!is_set_up) {
+    for (size_t place = 0; place < 2; place++) {
+      open_engine(place);
+      attach_worker(place);
+    }
+    is_set_up = 1;
+  }
+  while (left > 0) {
+    switch (take_byte() % 14) {
+      case 0: case 1: call_match(); break;
+      case 2: call_match_groups(); break;
+      case 3: case 4: call_begin(1); break;
+      case 5: case 6: call_begin(0); break;
+      case 7: call_touch(); break;
+      case 8: call_intern(take_byte() > 200); break;
+      case 9: call_lease(); break;
+      case 10: call_reports(); break;
+      case 11: call_register(); break;
+      case 12: call_rest(); break;
+      default: call_open();
+    }
+  }
+  for (size_t index = 0; index < 2; index++) {
+    /* Leases would pile up, and what one input leaves behind should not make up the next one's world for ever. */
+    for (uint64_t request = 0; request < 9; request++) (void)roost_engine_reclaim(engines[index], request, NULL);
+    roost_completion done[16] = {{.struct_bytes = sizeof done[0]}};
+    size_t count = 0;
+    (void)roost_worker_poll(workers[index], done, 16, &count);
+  }
+  if (++turn % 20000 == 0) {
+    size_t place = (size_t)(turn / 20000) % 2;
+    open_engine(place);
+    attach_worker(place);
+  }
+  return 0;
+}

@@ -1,0 +1,131 @@
+"""`roost.Cache`: tokens in, tensors back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import roost
+from test_leases import failure
+
+HEADS, WIDTH, LAYERS = 3, 8, 4
+
+
+def tensors(tokens: int, seed: int = 0) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [random.standard_normal((1, HEADS, tokens, WIDTH)).astype(np.float32) for _ in range(LAYERS)]
+
+
+def equal(found: list[np.ndarray], put: list[np.ndarray], tokens: int) -> bool:
+    return all(np.array_equal(a[:, :, :tokens], b[:, :, :tokens]) for a, b in zip(found, put, strict=True))
+
+
+def test_what_was_put_comes_back_for_every_prefix_that_is_shared() -> None:
+    tokens, put = list(range(100)), tensors(100)
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        assert cache.match(tokens) == 0 and cache.get(tokens, np) == (0, [])
+        assert cache.put(tokens, put) == 96
+        assert cache.match(tokens) == 96
+        assert cache.match(tokens[:50] + [7] * 50) == 48
+        count, found = cache.get(tokens, np)
+        assert count == 96 and equal(found, put, 96)
+        count, found = cache.get(tokens[:50] + [7] * 50, np)
+        assert count == 48 and found[0].shape[2] == 48 and equal(found, put, 48)
+        # Into tensors of the caller's, which have room for less.
+        mine = [np.zeros((1, HEADS, 40, WIDTH), np.float32) for _ in range(LAYERS)]
+        assert cache.get(tokens, mine)[0] == 32 and equal(mine, put, 32)
+        assert not any(tensor[:, :, 32:].any() for tensor in mine)
+
+
+def test_tensors_may_have_any_strides_and_any_token_axis() -> None:
+    tokens = list(range(32))
+    put = np.arange(32 * 5 * 6, dtype=np.int16).reshape(5, 6, 32).transpose(2, 0, 1)
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        assert cache.put(tokens, [put], token_axis=0) == 32
+        count, (found,) = cache.get(tokens, np)
+        assert count == 32 and found.dtype == np.int16 and np.array_equal(found, put)
+        assert failure(cache.put, tokens[::-1], [put[::-1]], 0).code == "unsupported"
+
+
+def test_a_kept_cache_is_found_again_and_by_its_own_model_only(tmp_path: Path) -> None:
+    tokens, put = list(range(64)), tensors(64)
+    with roost.Cache(tmp_path, model="one", capacity="1MiB") as cache:
+        cache.put(tokens, put)
+    with roost.Cache(tmp_path, model="two", capacity="1MiB") as cache:
+        assert cache.match(tokens) == 0
+    with roost.Cache(tmp_path, model="one", capacity="1MiB") as cache:
+        count, found = cache.get(tokens, np)
+        assert count == 64 and equal(found, put, 64)
+        stats = cache.stats()
+        assert stats["adopted"] == 4 and stats["checked"] == 4
+
+
+def test_the_same_tokens_are_stored_once_and_longer_ones_only_from_there_on() -> None:
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        cache.put(range(64), tensors(64))
+        cache.put(range(64), tensors(64, seed=1))
+        cache.put(range(96), tensors(96, seed=1))
+        stats = cache.stats()
+        assert stats["admitted"] == 6 and stats["held"] == 8
+        _, found = cache.get(range(96), np)
+        assert equal([t[:, :, :64] for t in found], tensors(64), 64)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        assert failure(cache.put, range(32), tensors(16)).code == "invalidInput"
+        cache.put(range(32), tensors(32))
+        other = [tensor.astype(np.float16) for tensor in tensors(32)]
+        error = failure(cache.put, range(32), other)
+        assert error.code == "invalidInput" and "float16" in str(error)
+        assert failure(cache.get, range(32), other).code == "invalidInput"
+        assert failure(cache.put, range(32), [[1.0]] * 4).code == "unsupported"
+        assert failure(cache.put, range(32), tensors(32), 7).code == "invalidInput"
+        with pytest.raises((OverflowError, TypeError)):
+            cache.put([-1] * 32, tensors(32))
+
+
+def test_torch_tensors_go_in_and_out_bfloat16_too() -> None:
+    torch = pytest.importorskip("torch")
+    put = [torch.randn(1, HEADS, 64, WIDTH).to(torch.bfloat16) for _ in range(LAYERS)]
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        assert cache.put(torch.arange(64), put) == 64
+        count, found = cache.get(torch.arange(64), torch)
+        assert count == 64 and all(torch.equal(a, b) for a, b in zip(found, put, strict=True))
+        assert found[0].dtype == torch.bfloat16
+
+
+def python_with_transformers() -> str | None:
+    """An interpreter that has torch and transformers: this one, or the one that ROOST_TORCH_PYTHON names."""
+    for candidate in (sys.executable, os.environ.get("ROOST_TORCH_PYTHON", "")):
+        check = "import importlib.util as u, sys; sys.exit(not (u.find_spec('torch') and u.find_spec('transformers')))"
+        if candidate and subprocess.run([candidate, "-c", check], check=False).returncode == 0:
+            return candidate
+    return None
+
+
+def test_the_example_restores_what_a_process_before_it_computed(tmp_path: Path) -> None:
+    python = python_with_transformers()
+    if python is None:
+        pytest.skip("no Python with torch and transformers; ROOST_TORCH_PYTHON may name one")
+    example = Path(__file__).parents[2] / "Examples" / "huggingface_cache.py"
+    environment = dict(os.environ, HF_HUB_OFFLINE="1", PYTHONPATH=str(Path(roost.__file__).parents[1]))
+    outputs = [
+        subprocess.run([python, example, tmp_path], env=environment, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert "restored 0 of 500" in outputs[0]
+    assert "restored 496 of 500" in outputs[1]
+
+
+def test_the_notes_of_a_kept_cache_are_for_their_owner_alone(tmp_path: Path) -> None:
+    with roost.Cache(tmp_path, model="one", capacity="1MiB", name="mine") as cache:
+        cache.put(range(16), tensors(16))
+    notes = tmp_path / "mine.roost.json"
+    assert notes.stat().st_mode & 0o777 == 0o600
+    assert len(json.loads(notes.read_text())["tensors"]) == LAYERS

@@ -1,0 +1,81 @@
+"""Where the elements of a tensor lie, asked through DLPack: numpy, torch, jax and others, without importing them."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from ._error import RoostError
+
+_CPU, _PINNED = 1, 3
+_KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+
+
+class _Type(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16)]
+
+
+class _Tensor(ctypes.Structure):
+    """DLTensor, as dlpack.h lays it out."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("type", _Type),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    ]
+
+
+_pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer_of.restype = ctypes.c_void_p
+_pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor in host memory. `keep` keeps its memory alive."""
+
+    address: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """In bytes."""
+    dtype: str
+    item_bytes: int
+    keep: Any
+
+
+def view(tensor: Any) -> Tensor:
+    """Where the elements of `tensor` lie.
+
+    Raises `unsupported` for what has no DLPack interface or does not lie in host memory.
+    """
+    if not hasattr(tensor, "__dlpack__"):
+        raise RoostError("unsupported", f"a {type(tensor).__name__} is no tensor: it has no DLPack interface")
+    device, _ = tensor.__dlpack_device__()
+    if device not in (_CPU, _PINNED):
+        raise RoostError("unsupported", "the tensor does not lie in host memory; move it there first")
+    capsule = tensor.__dlpack__()
+    # The capsule stays unconsumed: its own end gives the memory back.
+    raw = ctypes.cast(_pointer_of(capsule, b"dltensor"), ctypes.POINTER(_Tensor)).contents
+    item = raw.type.bits * raw.type.lanes // 8
+    shape = tuple(raw.shape[axis] for axis in range(raw.ndim))
+    if raw.strides:
+        strides = tuple(raw.strides[axis] * item for axis in range(raw.ndim))
+    else:
+        strides = _packed(shape, item)
+    kind = _KINDS.get(raw.type.code, f"type{raw.type.code}_")
+    dtype = kind if kind == "bool" else f"{kind}{raw.type.bits * raw.type.lanes}"
+    address = (raw.data or 0) + raw.byte_offset
+    return Tensor(address, shape, strides, dtype, item, (tensor, capsule))
+
+
+def _packed(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
+    strides = [item] * len(shape)
+    for axis in reversed(range(len(shape) - 1)):
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    return tuple(strides)
