@@ -1,28 +1,37 @@
-import Synchronization
+import CRoostPlatform
 
-/// A value that one thread at a time may touch: `Mutex`, made visible to the thread sanitizer.
+/// A value that one thread at a time may touch: `Mutex` with the same rules for what goes in and out, made of a lock that
+/// works in a child made by `fork`.
 ///
-/// Where threads meet, `Mutex` locks and unlocks inside the Synchronization library, which is built without the
-/// sanitizer: it then sees two threads in the value and nothing between them, and reports a race. So each turn here ends
-/// with a releasing store and begins with an acquiring load of the same word, which is all the order that the lock
-/// gives, said in a way that the sanitizer understands. Cost: about a nanosecond.
+/// Swift's own asks the kernel for the lock in the name of the thread number that it cached, which in a forked child is
+/// still the parent's: as soon as two threads of the child meet, the process dies. Cost: some ten nanoseconds.
 public struct Locked<Value: ~Copyable>: ~Copyable {
-  private let mutex: Mutex<Value>
-  private let turns = Atomic<UInt32>(0)
+  private let word: UnsafeMutablePointer<UInt32>
+  private let value: UnsafeMutablePointer<Value>
 
   /// Puts a value behind a lock.
-  public init(_ value: consuming sending Value) { mutex = Mutex(value) }
+  public init(_ value: consuming sending Value) {
+    word = .allocate(capacity: 1)
+    word.initialize(to: 0)
+    self.value = .allocate(capacity: 1)
+    self.value.initialize(to: value)
+  }
+
+  deinit {
+    value.deinitialize(count: 1)
+    value.deallocate()
+    word.deallocate()
+  }
 
   /// Calls `body` with the value, alone. `body` must not come back here on the same lock.
   public borrowing func withLock<Result: ~Copyable, Failure: Error>(
     _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
-    try mutex.withLock { (value: inout sending Value) throws(Failure) -> sending Result in
-      let turn = turns.load(ordering: .acquiring)
-      defer { turns.store(turn &+ 1, ordering: .releasing) }
-      return try body(&value)
-    }
+    roost_lock_take(word)
+    defer { roost_lock_release(word) }
+    return try body(&value.pointee)
   }
 }
 
-extension Locked: Sendable where Value: ~Copyable {}
+// The value is reached through the lock alone, and came in as `sending`.
+extension Locked: @unchecked Sendable where Value: ~Copyable {}

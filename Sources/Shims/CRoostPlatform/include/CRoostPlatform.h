@@ -2,6 +2,7 @@
 #pragma once
 #include "copy.h"
 #include "futex.h"
+#include "lock.h"
 #include "prefetch.h"
 #include "process.h"
 #include "shared_memory.h"
