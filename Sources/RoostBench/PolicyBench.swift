@@ -6,8 +6,8 @@ import RoostPrimitives
 /// that is too small for them: the shape of traces of coding agents. `roost replay TRACE --dry-run --json` says the same
 /// of a real trace (`policy_ns_per_reference`, `metadata_bytes_per_slot`).
 ///
-/// How it is computed: the time of all calls of the table into the policy - decisions, learning, bookkeeping of what was
-/// evicted and released, and the reading of the clock itself - divided by the blocks of all requests.
+/// How it is computed: the processor time of all calls of the table into the policy - decisions, learning, bookkeeping of
+/// what was evicted and released - divided by the blocks of all requests.
 enum PolicyBench {
   static let bench = Bench(
     name: "policy", summary: "time inside each eviction policy a block reference, and its metadata"
@@ -24,7 +24,7 @@ enum PolicyBench {
   private static let slotCount = 2307
 
   private static func measure(_ factory: PolicyFactory, _ scale: BenchScale) throws(RoostError) -> [BenchResult] {
-    let observer = PolicyObserver(clock: MonotonicClock())
+    let observer = PolicyObserver(clock: ThreadClock())
     var configuration = BlockTableConfiguration(slotCountMax: slotCount, policy: factory.observed(by: observer))
     configuration.reportsChanges = false
     let agents = try PolicyWorkload(configuration)

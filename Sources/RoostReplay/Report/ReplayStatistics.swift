@@ -26,7 +26,8 @@ public struct ReplayStatistics: Sendable {
   public var storeSeconds = 0.0
   /// Seconds spent in match.
   public var lookupSeconds = 0.0
-  /// Nanoseconds inside the eviction policy a block reference, learning included; nil without references.
+  /// Nanoseconds of processor time inside the eviction policy a block reference, learning included; nil without
+  /// references.
   public var policyNanosecondsPerReference: Double?
   /// Bytes of metadata that the control plane has for each slot.
   public var metadataBytesPerSlot = 0.0

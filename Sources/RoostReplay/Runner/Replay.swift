@@ -20,7 +20,7 @@ public final class Replay {
   var faults = FaultPlan(count: 0, requestCount: 0, seed: 0)
   let clock = MonotonicClock()
   private let traceClock: TraceClock
-  private let observer = PolicyObserver(clock: MonotonicClock())
+  private let observer = PolicyObserver(clock: ThreadClock())
   private let keys: ReplayKeys
   private let ids = IDSet()
 

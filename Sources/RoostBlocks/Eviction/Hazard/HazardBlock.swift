@@ -17,9 +17,9 @@ struct HazardBlock {
   /// Neighbours in the recency list.
   var older: UInt32 = 0
   var newer: UInt32 = 0
-  /// Of a resident the block before it in its request, while both are resident; of a ghost its place in the queue of
-  /// ghosts.
-  var parentOrPlace: UInt32 = HazardBlock.none
+  /// Of a resident the block before it in its request, while both are resident; of a ghost the next older one of its
+  /// queue.
+  var parentOrOlder: UInt32 = HazardBlock.none
   /// Resident blocks whose parent this is; the top bits of the word hold what is true of the block.
   private var childrenAndMarks: UInt32 = 0
   private var sequenceLow: UInt32 = 0

@@ -8,7 +8,7 @@ import RoostPrimitives
 /// victim's. One set of constants serves everything; nothing is tuned to a workload. A shadow of LRU tells at every
 /// request how that would have done; when it has been ahead by a cache-full, the policy acts as LRU for a while.
 ///
-/// Ghosts: at most twice the slots. Time: O(1) a block, O(log n) a ghost, and a look at the non-empty segments for a
+/// Ghosts: at most twice the slots. Time: O(1) a block, and a look at the non-empty segments for a
 /// request that evicts. docs/guides/choosing-a-policy.md has the figures.
 public final class HazardIndex: EvictionPolicy {
   /// `hazard`: a resident, a full ghost and a thinned ghost a slot.

@@ -168,10 +168,10 @@ extension HazardState {
 
   private func link(_ block: UnsafeMutablePointer<HazardBlock>, to parent: RequestBlock?) {
     // Its children were stored before it and have counted themselves.
-    block.pointee.parentOrPlace = HazardBlock.none
+    block.pointee.parentOrOlder = HazardBlock.none
     guard let parent, parent.record != .none, parent.standing != .ghost else { return }
     let other = blocks + Int(parent.record.rawValue)
-    block.pointee.parentOrPlace = parent.record.rawValue
+    block.pointee.parentOrOlder = parent.record.rawValue
     block.pointee.parentLife = other.pointee.life
     other.pointee.childCount += 1
   }

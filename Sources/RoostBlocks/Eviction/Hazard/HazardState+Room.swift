@@ -184,8 +184,8 @@ extension HazardState {
   }
 
   private mutating func unlinkParent(_ number: UInt32) {
-    let parent = blocks[Int(number)].parentOrPlace
-    blocks[Int(number)].parentOrPlace = HazardBlock.none
+    let parent = blocks[Int(number)].parentOrOlder
+    blocks[Int(number)].parentOrOlder = HazardBlock.none
     // A parent that is a ghost still counts: it may come back before its child goes.
     guard parent != HazardBlock.none, blocks[Int(parent)].life == blocks[Int(number)].parentLife,
       blocks[Int(parent)].childCount > 0

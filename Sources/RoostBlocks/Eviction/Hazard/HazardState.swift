@@ -88,7 +88,7 @@ struct HazardState: ~Copyable {
     sequence += 1
     begin(block, row: row, touches: 1, isLandmark: true, sequence: sequence)
     model.enter(HazardModel.cell(row, 0))
-    block.pointee.parentOrPlace = HazardBlock.none
+    block.pointee.parentOrOlder = HazardBlock.none
     segments.appendRecent(number)
     block.pointee.state = .resident
     residentCount += 1
