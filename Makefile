@@ -43,6 +43,7 @@ soak: export ROOST_TEST_LARGE_TRACES = 1
 soak: setup ## the tests SOAK_ROUNDS times in a row, large traces included, for what shows only sometimes
 	swift build --build-tests
 	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
+	Tests/Fuzz/run $$((SOAK_ROUNDS * 60))
 
 # A race or a bad access may leave every line saying "passed": the exit status decides. Leak detection is off because
 # the runner itself leaks. Each sanitizer has its own build folder, so that the plain build stays.
