@@ -296,3 +296,10 @@ def test_an_error_can_be_pickled_and_says_what_it_is() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (again.code, again.message, again.context) == (error.code, error.message, error.context)
     assert str(again) == error.message and error.code == "invalidInput"
+
+
+def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    from roost import bench
+
+    bench.main()
+    assert "match of 4096 blocks" in capsys.readouterr().out
