@@ -30,6 +30,12 @@ static uint64_t take_number(uint64_t max) {
   return kind < 224 ? kind % (max + 1) : take(8);
 }
 
+/* How many elements an array of at most `max` has; a number for which there is no memory is one that is refused. */
+static size_t take_count(size_t max) {
+  uint64_t count = take_number(max);
+  return count <= max ? (size_t)count : (size_t)count | (size_t)1 << 40;
+}
+
 /* Memory of exactly this size with bytes of the input; null now and then. */
 static void *take_memory(size_t bytes) {
   if (take_byte() == 255) return NULL;
@@ -104,9 +110,8 @@ static roost_keys take_keys(void) {
   keys.identity = take_byte() < 240 ? identities[take_byte() % 4] : (uint32_t)take(4);
   keys.group = (uint32_t)take_number(1);
   keys.stride = take_byte() < 240 ? 32 : (size_t)take_number(40);
-  keys.count = take_byte() < 240 ? take_byte() % KEY_MAX : (size_t)take(8);
-  /* As much memory as the call may read; a number for which there is none is one that is refused. */
-  if (keys.count > 64) keys.count |= (size_t)1 << 40;
+  keys.count = take_byte() < 240 ? take_byte() % KEY_MAX : take_count(KEY_MAX);
+  /* As much memory as the call may read. */
   size_t bytes = keys.count <= 64 && keys.stride <= 64 ? keys.count * keys.stride : 1;
   keys.hashes = take_memory(bytes);
   return keys;
@@ -230,7 +235,7 @@ static void call_register(void) {
     part.device_layout_bytes = part.slot_layout_bytes = 48;
   }
   roost_pages pages = {sizeof pages, (uint32_t)take_number(1), (uint32_t)take_number(2), (uint32_t)take_number(3), 0,
-                       take_number(BLOCK_COUNT), &region, (size_t)take_number(1), &part, (size_t)take_number(1)};
+                       take_number(BLOCK_COUNT), &region, take_count(1), &part, take_count(1)};
   /* Regions stay within the device's memory, whatever the input says. */
   (void)roost_worker_register(some_worker(), &pages);
   free(layouts[0]);
