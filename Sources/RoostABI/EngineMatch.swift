@@ -39,9 +39,12 @@ import RoostPrimitives
       guard lists[number].group == number else {
         throw RoostError(.invalidInput, "group \(lists[number].group) stands in the place of group \(number)")
       }
+      guard 0...Limits.keyCountMax ~= lists[number].count else {
+        throw Arguments.tooMany("keys", lists[number].count, Limits.keyCountMax)
+      }
       // What lies beyond the wanted length cannot be part of the answer.
       let needed = tokensMax / UInt64(group.tokensPerBlock)
-      if lists[number].count > 0, UInt64(lists[number].count) > needed { lists[number].count = Int(needed) }
+      if UInt64(lists[number].count) > needed { lists[number].count = Int(needed) }
     }
     let reader = try KeyReader(lists, engine)
     defer { reader.free() }
