@@ -11,9 +11,12 @@ import ctypes
 import gc
 import json
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import roost
@@ -23,10 +26,25 @@ from roost.vllm.scheduler import SchedulerSide
 from roost.vllm.worker import WorkerSide
 
 BLOCK = 16
-LAYERS = 2
-PIECE = 2048
-PAGE = LAYERS * PIECE
-BLOCKS = 8192
+SAMPLE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Pages of `layers` pieces."""
+
+    layers: int
+    piece: int
+    blocks: int
+
+    @property
+    def page(self) -> int:
+        return self.layers * self.piece
+
+
+SMALL = Geometry(layers=2, piece=2048, blocks=8192)
+# The row `64KiB` of `roost bench transfer`.
+LARGE = Geometry(layers=32, piece=64 << 10, blocks=511)
 
 
 class Request:
@@ -45,26 +63,28 @@ class Request:
 class Bench:
     """Both halves over a real engine and worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Geometry, load: str) -> None:
         config = {
-            "groups": [{"page_bytes": PAGE, "tokens_per_block": BLOCK, "kind": "full"}],
-            "capacity": BLOCKS * PAGE * 2,
+            "groups": [{"page_bytes": shape.page, "tokens_per_block": BLOCK, "kind": "full"}],
+            "capacity": shape.blocks * shape.page * 2,
         }
         self.engine = roost.Engine(json.dumps(config))
         self.engine.wait_ready(60.0)
-        layers = tuple(LayerPage(f"layers.{layer}", 1, 1, PIECE, True) for layer in range(LAYERS))
-        slots = {f"layers.{layer}": LayerSlot(layer * PIECE, PIECE, 1) for layer in range(LAYERS)}
-        slot = SlotLayout(slots, PAGE, "bench", 1)
+        names = [f"layers.{layer}" for layer in range(shape.layers)]
+        layers = tuple(LayerPage(name, 1, 1, shape.piece, True) for name in names)
+        slots = {name: LayerSlot(layer * shape.piece, shape.piece, 1) for layer, name in enumerate(names)}
+        slot = SlotLayout(slots, shape.page, "bench", 1)
         ticket = PoolTicket(self.engine.address, "cpu", slot, ((0, 0),), 10.0, 10.0)
         identity = self.engine.intern([("weights", b"bench")])
         self.scheduler = SchedulerSide(
-            self.engine, ticket, lambda _: identity, block_tokens=BLOCK, hash_tokens=BLOCK, load="async", store="all"
+            self.engine, ticket, lambda _: identity, block_tokens=BLOCK, hash_tokens=BLOCK, load=load, store="all"
         )
-        self.memory = np.zeros(BLOCKS * PAGE, dtype=np.uint8)
+        self.memory = np.ones(shape.blocks * shape.page, dtype=np.uint8)
         pointer = self.memory.ctypes.data
-        places = tuple((0, layer * BLOCKS * PIECE, PIECE, PIECE, PIECE) for layer in range(LAYERS))
+        piece = shape.piece
+        places = tuple((0, layer * shape.blocks * piece, piece, piece, piece) for layer in range(shape.layers))
         self.worker = WorkerSide(lambda ticket: roost.Worker(ticket.address, ticket.device, ticket.attach_timeout))
-        pages = DevicePages(((pointer, self.memory.nbytes),), layers, places, BLOCKS)
+        pages = DevicePages(((pointer, self.memory.nbytes),), layers, places, shape.blocks)
         self.worker.register(pages, WorkerPages(0, 0, 1, 1, layers, "bench"))
         self.tables: dict[str, list[int]] = {}
 
@@ -81,19 +101,38 @@ class Bench:
         if sent or received or report is not None:
             self.scheduler.reported(received or (), sent or (), report)
 
-    def store(self, request: Request, first: int) -> None:
-        blocks = list(range(first, first + len(request.block_hashes)))
+    def store(self, request: Request, blocks: list[int]) -> float:
+        """Stores a prompt; seconds from the orders to the end of the copies."""
         self.tables[request.request_id] = blocks
         self.scheduler.match(request, 0)
         self.scheduler.allocated(request, blocks, 0)
         request.num_computed_tokens = request.num_tokens
-        while True:
+        start = time.perf_counter()
+        self.step(idle=True)
+        while self.worker._running:
+            self.step(idle=True)
+        seconds = time.perf_counter() - start
+        while self.scheduler._jobs:
             self.step()
-            if not self.worker._running and not self.scheduler._jobs:
-                break
         self.scheduler.finished(request, blocks)
         self.tables.clear()
         self.step()
+        return seconds
+
+    def load(self, request: Request, blocks: list[int]) -> float:
+        """Loads a prompt that is stored; seconds from the match to the end of the copies."""
+        start = time.perf_counter()
+        tokens, _ = self.scheduler.match(request, 0)
+        self.scheduler.allocated(request, blocks, tokens)
+        self.step()
+        seconds = time.perf_counter() - start
+        assert tokens == len(request.block_hashes) * BLOCK and not self.worker._running
+        self.scheduler.finished(request, [])
+        return seconds
+
+    def close(self) -> None:
+        self.worker.close(5.0)
+        self.engine.close(5.0)
 
 
 def timed(body: Callable[[int], object], rounds: int) -> float:
@@ -108,14 +147,51 @@ def timed(body: Callable[[int], object], rounds: int) -> float:
     return statistics.median(samples) * 1e6
 
 
+def whole_path() -> list[tuple[str, float]]:
+    """Store and load of 64 MiB from orders to end, as ratios to a plain memcpy beside each: medians."""
+    bench = Bench(LARGE, "sync")
+    count = SAMPLE_BYTES // LARGE.page
+    ends = np.ones(SAMPLE_BYTES, dtype=np.uint8), np.ones(SAMPLE_BYTES, dtype=np.uint8)
+    order = np.random.default_rng(1)
+    ratios: dict[str, list[float]] = {"store": [], "load": []}
+
+    def memcpy() -> float:
+        start = time.perf_counter()
+        ctypes.memmove(ends[1].ctypes.data, ends[0].ctypes.data, SAMPLE_BYTES)
+        return time.perf_counter() - start
+
+    for number in range(34):
+        blocks = order.permutation(LARGE.blocks)[: count + 1].tolist()
+        # The pool holds about twenty of them: the first rounds touch it for the first time and do not count.
+        stored = bench.store(Request(f"store-{number}", count, number), blocks)
+        between = memcpy()
+        loaded = bench.load(Request(f"load-{number}", count, number), blocks[::-1])
+        if number >= 20:
+            ratios["store"].append(between / stored)
+            ratios["load"].append(memcpy() / loaded)
+    bench.close()
+    return [(name, statistics.median(values)) for name, values in ratios.items()]
+
+
+def transfer_rows() -> dict[str, float]:
+    """The same pages copied by `roost bench transfer`, ratios to memcpy; empty where the program is not installed."""
+    program = Path(roost.__file__).with_name("roost-program")
+    if not program.exists():
+        return {}
+    done = subprocess.run([program, "bench", "transfer", "--json"], capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    rows = rows.get("results", rows) if isinstance(rows, dict) else rows
+    return {row["name"].split("/")[0]: row["ratio"] for row in rows if row["name"] in ("store/64KiB", "load/64KiB")}
+
+
 def main() -> None:
     gc.disable()
-    bench = Bench()
+    bench = Bench(SMALL, "async")
     rows: list[tuple[str, float, float]] = []
     rows.append(("a step with nothing to do, both halves", timed(lambda _: bench.step(), 2000), 20))
 
     stored = Request("stored", 4096, 1)
-    bench.store(stored, 0)
+    bench.store(stored, list(range(4096)))
     for lives in (0, 64):
         for number in range(lives):
             request = Request(f"running-{number}", 4, 1000 + number)
@@ -156,8 +232,13 @@ def main() -> None:
     for name, value, target in rows:
         missed |= value > target
         print(f"{name:<42} {value:>8.1f} {target:>8.0f}{'  MISSED' if value > target else ''}")
-    bench.worker.close(5.0)
-    bench.engine.close(5.0)
+    bench.close()
+
+    transfers = transfer_rows()
+    print(f"\n{'64 MiB in pages of 32 x 64 KiB, ratio to memcpy':<48} {'connector':>9} {'roost bench':>12}")
+    for name, ratio in whole_path():
+        beside = transfers.get(name)
+        print(f"{name:<48} {ratio:>9.2f} {'-' if beside is None else f'{beside:.2f}':>12}")
     sys.exit(1 if missed and "--strict" in sys.argv else 0)
 
 

@@ -22,8 +22,11 @@ import host as hosts
 
 BLOCK = 32
 LENGTHS = (1026, 2050, 4098, 8194)
-COLD_ROUNDS = 3
+# A prompt of 8k tokens takes tens of seconds to compute: once is enough.
+COLD_ROUNDS = {1026: 3, 2050: 3}
 WARM_ROUNDS = 9
+# Overwrites the device pages before a load. Not NaN: kernels multiply the empty end of a last block by zero.
+JUNK = 123.0
 
 
 def measure(model: str, lengths: list[int], settings: dict | None) -> dict:
@@ -35,11 +38,8 @@ def measure(model: str, lengths: list[int], settings: dict | None) -> dict:
         settings=settings,
         in_process=True,
         tokens=1,
-        arguments={
-            "dtype": "bfloat16", "max_model_len": longest + 64, "max_num_batched_tokens": longest + 64,
-            "max_num_seqs": 4,
-        },
-    )  # fmt: skip
+        arguments={"max_model_len": longest + 64, "max_num_seqs": 4},
+    )
     engine = hosts.Host(spec)
     context = engine.core.vllm_config.compilation_config.static_forward_context
     tensors = [layer.kv_cache for layer in context.values()]
@@ -66,7 +66,7 @@ def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) 
         return answer
 
     hits = (len(prompt) - 1) // BLOCK * BLOCK
-    for number in range(COLD_ROUNDS if has_roost else 1):
+    for number in range(COLD_ROUNDS.get(len(prompt), 1) if has_roost else 1):
         engine.reset()
         if has_roost and number:
             engine.core.scheduler.connector.reset_cache()
@@ -76,7 +76,7 @@ def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) 
     for _ in range(WARM_ROUNDS if has_roost else 0):
         engine.reset()
         for tensor in tensors:
-            tensor[: len(prompt) // BLOCK + 64].fill_(float("nan"))
+            tensor[: len(prompt) // BLOCK + 64].fill_(JUNK)
         assert ask("roost").cached == hits
     assert len(tokens) == 1, f"the first token changed: {tokens}"
     page = sum(tensor[0].numel() * tensor.element_size() for tensor in tensors)

@@ -64,13 +64,13 @@ def deepseek(folder: Path, seed: int = 7) -> Path:
 
 
 def demo(folder: Path) -> Path:
-    """12 layers, 16 heads over 8 KV heads of 128, bfloat16: 48 KiB of KV cache a token."""
+    """12 layers with 4 KV heads of 128 in float32: 48 KiB of KV cache a token, and a prefill of seconds on any CPU."""
     torch.manual_seed(3)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=1024, intermediate_size=2816, num_hidden_layers=12, num_attention_heads=16,
-        num_key_value_heads=8, head_dim=128, max_position_embeddings=16384, initializer_range=0.05, **_TOKENS,
+        vocab_size=VOCABULARY, hidden_size=512, intermediate_size=1024, num_hidden_layers=12, num_attention_heads=4,
+        num_key_value_heads=4, head_dim=128, max_position_embeddings=16384, initializer_range=0.1, **_TOKENS,
     )  # fmt: skip
-    return _save(LlamaForCausalLM(config).to(torch.bfloat16), folder)
+    return _save(LlamaForCausalLM(config).float(), folder)
 
 
 def ensure(root: Path, *names: str) -> dict[str, Path]:

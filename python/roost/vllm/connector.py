@@ -33,7 +33,7 @@ log = logging.getLogger("vllm.roost")
 
 _POLICY_LINE = '"kv_load_failure_policy": "recompute"'
 _CLOSE_SECONDS = 10.0
-# The pool's fill is asked for once in as many steps.
+# The pool's fill is asked for after stores, and once in as many steps.
 _GAUGE_STEPS = 512
 _DEVICES = {"cpu": "cpu", "cuda": "cuda"}
 
@@ -280,7 +280,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
             return None
         counts = side.tally.take()
         self._steps += 1
-        if self._steps % _GAUGE_STEPS == 1:
+        if "store_jobs" in counts or self._steps % _GAUGE_STEPS == 0:
             known = side.engine.stats()
             counts["pool_slots"] = known["capacity"]
             counts["pool_slots_used"] = known["allocated"]
