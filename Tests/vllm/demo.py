@@ -54,8 +54,10 @@ def measure(model: str, lengths: list[int], settings: dict | None) -> dict:
 
 
 def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) -> dict:
-    samples: dict[str, list[float]] = {"cold": [], "limit": [], "roost": []}
+    samples: dict[str, list[float]] = {"cold": [], "limit": [], "roost": [], "copy": []}
     tokens = set()
+    if has_roost:
+        _time_copies(samples["copy"])
 
     def ask(kind: str) -> hosts.Answer:
         start = time.perf_counter()
@@ -71,9 +73,12 @@ def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) 
         if has_roost and number:
             engine.core.scheduler.connector.reset_cache()
         ask("cold")
+    samples["copy"].clear()
+    # In turns, so that whatever else the machine does falls on both.
     for _ in range(WARM_ROUNDS):
         assert ask("limit").cached == hits
-    for _ in range(WARM_ROUNDS if has_roost else 0):
+        if not has_roost:
+            continue
         engine.reset()
         for tensor in tensors:
             tensor[: len(prompt) // BLOCK + 64].fill_(JUNK)
@@ -81,6 +86,20 @@ def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) 
     assert len(tokens) == 1, f"the first token changed: {tokens}"
     page = sum(tensor[0].numel() * tensor.element_size() for tensor in tensors)
     return {"tokens": len(prompt), "megabytes": hits // BLOCK * page / 1e6, **samples}
+
+
+def _time_copies(samples: list[float]) -> None:
+    """Notes how long a step waits for its load."""
+    from vllm.distributed.kv_transfer import get_kv_transfer_group
+
+    worker = get_kv_transfer_group().worker_side
+
+    def timed(orders) -> None:
+        start = time.perf_counter()
+        type(worker).load(worker, orders)
+        samples.append((time.perf_counter() - start) * 1e3)
+
+    worker.load = timed
 
 
 def _copy_limit(megabytes: float) -> float:
@@ -100,14 +119,16 @@ def _copy_limit(megabytes: float) -> float:
 def table(rows: list[dict], alone: list[dict]) -> str:
     """Medians in milliseconds."""
     lines = [
-        "prompt tokens   KV moved       cold       Roost      limit   over it   memcpy   a hit, without Roost",
-        "-------------  ---------  ---------  ----------  ---------  --------  -------  ---------------------",
+        "prompt tokens   KV moved       cold       Roost      limit   over it  of it load   memcpy   limit, no Roost",
+        "-------------  ---------  ---------  ----------  ---------  --------  ----------  -------  ----------------",
     ]
     for row, bare in zip(rows, alone):
         cold, roost, limit = (statistics.median(row[kind]) for kind in ("cold", "roost", "limit"))
+        over = statistics.median(warm - hit for warm, hit in zip(row["roost"], row["limit"]))
+        load, bare_limit = statistics.median(row["copy"]), statistics.median(bare["limit"])
         lines.append(
             f"{row['tokens']:>13,}  {row['megabytes']:>6.0f} MB  {cold:>6.0f} ms  {roost:>7.1f} ms  {limit:>6.1f} ms"
-            f"  {roost - limit:>5.1f} ms  {row['memcpy']:>4.0f} ms  {statistics.median(bare['limit']):>18.1f} ms"
+            f"  {over:>5.1f} ms  {load:>7.1f} ms  {row['memcpy']:>4.0f} ms  {bare_limit:>13.1f} ms"
         )
     return "\n".join(lines)
 
