@@ -24,6 +24,7 @@ extension Engine {
     return state.withLock { state in
       let age = UInt64(max(0, seconds) * 1e9)
       let count = state.table.leases(olderThan: age, at: now, into: UnsafeMutableBufferPointer(start: nil, count: 0))
+      guard count > 0 else { return [] }
       return [LeaseReport](unsafeUninitializedCapacity: count) { buffer, filled in
         filled = min(count, state.table.leases(olderThan: age, at: now, into: buffer))
       }.map(Leak.init(lease:))

@@ -44,7 +44,7 @@ final class Bytes: @unchecked Sendable {
   }
 
   @Test func keepsTheOrderOfOperations() throws {
-    let order = Mutex<[Int]>([])
+    let order = Locked<[Int]>([])
     let box = Box(order)
     for number in 0..<1000 { try stream.enqueue { box.value.withLock { $0.append(number) } } }
     try stream.wait(until: patience())
@@ -53,8 +53,8 @@ final class Bytes: @unchecked Sendable {
 
   /// A noncopyable value behind a reference.
   private final class Box: Sendable {
-    let value: Mutex<[Int]>
-    init(_ value: consuming Mutex<[Int]>) { self.value = value }
+    let value: Locked<[Int]>
+    init(_ value: consuming Locked<[Int]>) { self.value = value }
   }
 
   @Test func copiesOnePieceManyPiecesAndRows() throws {

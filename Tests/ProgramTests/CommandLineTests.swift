@@ -33,7 +33,7 @@ import Testing
     (["replay", "--host-blocks", "0"], "--host-blocks takes a whole number of at least 1"),
     (["replay", "--host-memory", "4 gigs"], "is not a size"),
     (["replay", "--host-memory", "1KiB"], "has no room for one block"),
-    (["replay", "--host-memory", "1GiB", "--host-blocks", "4"], "two ways to say the same"),
+    (["replay", "--host-memory", "1GiB", "--host-blocks", "4"], "are ways to say the same"),
     (["replay", "--host-memory", "100TiB"], "but this machine has"),
     (["replay", "--dry-run", "--host-blocks", "9000000000000000000"], "but this machine has"),
     (["replay", "--model", "lama-3.1-8b"], "did you mean 'llama-3.1-8b'?"),

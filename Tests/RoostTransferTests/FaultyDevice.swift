@@ -1,7 +1,6 @@
 import Foundation
 import RoostDevice
 import RoostPrimitives
-import Synchronization
 
 /// A device around another one that does wrong what a test asks for: fails copies, refuses calls, holds streams up.
 final class FaultyDevice: Device {
@@ -17,8 +16,8 @@ final class FaultyDevice: Device {
   }
 
   let inner: any Device
-  let faults = Mutex(Faults())
-  let log = Mutex<[Int]>([])
+  let faults = Locked(Faults())
+  let log = Locked<[Int]>([])
 
   init(_ inner: any Device) { self.inner = inner }
 

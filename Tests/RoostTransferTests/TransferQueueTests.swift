@@ -143,7 +143,7 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
     let event = try #require(scene.queue.completionEvent(of: ticket))
     #expect(!event.isComplete)
     let compute = try scene.cpu.makeStream(priority: .normal)
-    let seen = Mutex<Bool?>(nil)
+    let seen = Locked<Bool?>(nil)
     let box = Box(seen)
     try compute.wait(for: event)
     try compute.enqueue { box.value.withLock { $0 = scene.holds(7, block: 0) } }
@@ -161,8 +161,8 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
   }
 
   private final class Box: Sendable {
-    let value: Mutex<Bool?>
-    init(_ value: consuming Mutex<Bool?>) { self.value = value }
+    let value: Locked<Bool?>
+    init(_ value: consuming Locked<Bool?>) { self.value = value }
   }
 
   @Test(arguments: efficientRuns) func cancelsWhatHasNotStarted(efficientRunBytes: Int) throws {
@@ -328,7 +328,7 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
   @Test(arguments: efficientRuns) func takesJobsFromManyThreadsInBothDirections(efficientRunBytes: Int) throws {
     let scene = try Scene(efficientRunBytes: efficientRunBytes)
     // Threads store blocks 0..<32 and load blocks 32..<64, each its own.
-    let failures = Mutex(0)
+    let failures = Locked(0)
     let box = Counter(failures)
     let threads = try (0..<4).map { thread in
       try HostThread.start("worker") {
@@ -349,8 +349,8 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
   }
 
   private final class Counter: Sendable {
-    let value: Mutex<Int>
-    init(_ value: consuming Mutex<Int>) { self.value = value }
+    let value: Locked<Int>
+    init(_ value: consuming Locked<Int>) { self.value = value }
   }
 }
 

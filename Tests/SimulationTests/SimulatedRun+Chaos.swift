@@ -17,6 +17,7 @@ extension SimulatedRun {
     }
     let run = SimulatedRun(try Stage(settings, seed: random.next(), faults: faults), seed: seed)
     run.ignoresFences = ignoresFences
+    run.isRepeatable = faultCountMax == 0
     for _ in 0..<Int.random(in: 40...120, using: &run.random) {
       try run.act()
       if !run.complaints.isEmpty { break }
