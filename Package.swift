@@ -58,6 +58,10 @@ let package = Package(
     library("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
     library("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     library("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+    // Linked statically: what loads libroost need not have liburing.
+    .target(
+      name: "CRoostRing", path: "Sources/Shims/CRoostRing", cSettings: cSettings,
+      linkerSettings: [.linkedLibrary(":liburing.a")]),
     .target(name: "CRoostPlatform", path: "Sources/Shims/CRoostPlatform", cSettings: cSettings),
 
     module("RoostPrimitives", ["CRoostPlatform", "CCrypto", "CXXHash"]),
@@ -72,10 +76,15 @@ let package = Package(
       [
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
       ]),
+    module("TierDisk", at: "Tiers/TierDisk", ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
-    module("RoostBuiltins", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"]),
-    module("RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks"]),
+    module(
+      "RoostBuiltins",
+      ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "TierDisk"]),
+    module(
+      "RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"]),
+    module("RoostSimulation", ["RoostPrimitives", "RoostStorage"]),
     module("RoostConsole", ["RoostPrimitives", "CRoostPlatform"]),
     module("RoostLayoutText", ["RoostPrimitives", "RoostLayout", "RoostConsole"]),
     module(
@@ -88,7 +97,7 @@ let package = Package(
       "RoostBench",
       [
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
-        "RoostBuiltins", "RoostConsole", "CRoostPlatform",
+        "RoostBuiltins", "RoostConsole", "CRoostPlatform", "RoostStorage",
       ]),
     .target(name: "CRoostABI", path: "Sources/Shims/CRoostABI", exclude: ["exports.map"], cSettings: cSettings),
     .target(
@@ -102,11 +111,20 @@ let package = Package(
       name: "roost",
       dependencies: [
         "RoostPrimitives", "RoostLayout", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins",
-        "RoostConsole", "RoostLayoutText",
+        "RoostConsole", "RoostLayoutText", "TierDisk",
       ],
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
+    tests(
+      "TierTests",
+      [
+        "RoostPrimitives", "RoostStorage", "RoostSimulation", "RoostConformance", "RoostBuiltins", "TierDisk",
+        "TierProbe",
+      ]),
+    .executableTarget(
+      name: "TierProbe", dependencies: ["RoostPrimitives", "RoostStorage", "RoostConformance", "TierDisk"],
+      path: "Tests/TierProbe", swiftSettings: swiftSettings),
     tests("RoostStorageTests", ["RoostPrimitives", "RoostStorage"]),
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
     tests("RoostBlocksTests", ["RoostPrimitives", "RoostBlocks", "CZstd"]),

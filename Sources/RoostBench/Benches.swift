@@ -6,6 +6,7 @@ public enum Benches {
     IndexBench.bench,
     PolicyBench.bench,
     PoolBench.bench,
+    DiskBench.bench,
     .transfer,
     .overhead,
   ]

@@ -12,6 +12,7 @@ struct Roost {
     ReplayCommand.command,
     BenchCommand.command,
     LayoutCommand.command,
+    DiskCommand.command,
     WorkerCommand.command,
   ]
 

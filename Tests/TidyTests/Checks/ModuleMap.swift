@@ -13,7 +13,7 @@ enum ModuleMap {
   static let testing: Set<String> = system.union(["Foundation", "Testing"])
 
   static let rows: [String: Set<String>] = [
-    "CCrypto": [], "CRoostPlatform": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
+    "CCrypto": [], "CRoostPlatform": [], "CRoostRing": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
     "RoostPrimitives": ["CCrypto", "CRoostPlatform", "CXXHash"],
     "RoostLayout": ["RoostPrimitives"],
     "RoostDevice": ["RoostPrimitives"],
@@ -25,15 +25,21 @@ enum ModuleMap {
     "RoostEngine": [
       "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
     ],
+    "TierDisk": ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"],
     "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "DeviceMock": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
-    "RoostBuiltins": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "DeviceCPU", "DeviceMock"],
-    "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks"],
+    "RoostBuiltins": [
+      "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "TierDisk",
+    ],
+    "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"],
+    "RoostSimulation": ["RoostPrimitives", "RoostStorage"],
     "RoostReplay": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform", "CZstd"]),
-    "RoostBench": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
+    "RoostBench": engineAndBelow.union(["RoostStorage", "RoostBuiltins", "RoostConsole", "CRoostPlatform"]),
     "RoostLayoutText": ["RoostPrimitives", "RoostLayout", "RoostConsole"],
     "RoostABI": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostLayoutText", "CRoostABI"]),
-    "roost": engineAndBelow.union(["RoostBuiltins", "RoostConsole", "RoostLayoutText", "RoostReplay", "RoostBench"]),
+    "roost": engineAndBelow.union([
+      "RoostBuiltins", "RoostConsole", "RoostLayoutText", "RoostReplay", "RoostBench", "TierDisk",
+    ]),
   ]
 
   private static let engineAndBelow: Set<String> = [

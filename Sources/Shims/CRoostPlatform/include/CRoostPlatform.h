@@ -1,6 +1,7 @@
 // What Glibc's Swift module lacks, and loops that need intrinsics. One header a theme; this one includes them all.
 #pragma once
 #include "copy.h"
+#include "file.h"
 #include "futex.h"
 #include "lock.h"
 #include "prefetch.h"

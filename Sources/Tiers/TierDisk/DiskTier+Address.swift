@@ -1,0 +1,46 @@
+import RoostPrimitives
+import RoostStorage
+
+extension DiskTier {
+  /// The options of a disk tier's address, each with what it means.
+  public static let addressOptions: [(name: String, meaning: String)] = [
+    ("capacity", "All bytes that the tier may take, its own and the file system's included; needed: 500GiB."),
+    ("sync", "never (default): survives the death of the process. batch: survives a loss of power, batch by batch."),
+    ("depth", "Operations at once, 1 to 1024; 32 if left out."),
+    ("io", "automatic (default), ring, threads or cached."),
+    ("segment", "The size of a new tier's files; chosen from the capacity if left out."),
+  ]
+
+  /// Opens the tier at `disk:///PATH?capacity=SIZE`; see `addressOptions`.
+  ///
+  /// - Throws: `invalidInput` for an option that is unknown, missing or malformed; what `init` throws.
+  public static func open(_ address: TierAddress) throws(RoostError) -> DiskTier {
+    try address.refuseOptions(except: addressOptions.map(\.name))
+    guard address.place.hasPrefix("/") else {
+      throw RoostError(
+        .invalidInput, "a disk tier needs a path from the root on: disk:///var/lib/roost?capacity=500GiB")
+    }
+    guard let capacity = try address.size("capacity") else {
+      throw RoostError(.invalidInput, "a disk tier needs a capacity: disk://\(address.place)?capacity=500GiB")
+    }
+    var configuration = DiskTierConfiguration(capacity: capacity)
+    configuration.segment = try address.size("segment")
+    if let text = address.options["sync"] {
+      guard let sync = SyncPolicy(rawValue: text) else {
+        throw unknown("sync", text, SyncPolicy.allCases.map(\.rawValue))
+      }
+      configuration.sync = sync
+    }
+    if let text = address.options["depth"] {
+      guard let depth = Int(text) else { throw unknown("depth", text, ["1 to \(Limits.depthMax)"]) }
+      configuration.depth = depth
+    }
+    let io = address.options["io"] ?? DiskIO.automatic.rawValue
+    guard let chosen = DiskIO(rawValue: io) else { throw unknown("io", io, DiskIO.allCases.map(\.rawValue)) }
+    return try DiskTier(DiskDirectory(address.place, io: chosen), configuration)
+  }
+
+  private static func unknown(_ option: String, _ value: String, _ known: [String]) -> RoostError {
+    RoostError(.invalidInput, "'\(value)' is no \(option) of a disk tier; there are: \(known.joined(separator: ", "))")
+  }
+}
