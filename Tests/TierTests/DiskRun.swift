@@ -36,6 +36,9 @@ final class DiskRun {
   private var batches: [TierTicket: Batch] = [:]
   private var pages = [Promise](repeating: .none, count: Int(pageCount))
 
+  /// Pages with a write submitted after the last removal: which of the two ends last says nothing.
+  private var rewritten: Set<UInt64> = []
+
   private struct Batch {
     let verb: TierVerb
     let numbers: [UInt64]
@@ -145,6 +148,8 @@ final class DiskRun {
     let pages = shown.map { verb == .write ? $0.forWriting : $0.forReading }
     let ticket = try tier.submit(TierBatch(verb, pages))
     let unique = Set(numbers).sorted()
+    if verb == .write { rewritten.formUnion(unique) }
+    if verb == .remove { rewritten.subtract(unique.filter { !isBeing(.remove, $0) }) }
     batches[ticket] = Batch(verb: verb, numbers: unique, sheets: shown)
     // From here on either may be seen.
     if verb == .remove || verb == .write {
@@ -181,7 +186,7 @@ final class DiskRun {
     let number = batch.numbers[index]
     switch (batch.verb, outcome) {
     case (.write, .done): if !isBeing(.remove, number) { pages[Int(number)] = .there }
-    case (.remove, .done): if !isBeing(.write, number) { pages[Int(number)] = .gone }
+    case (.remove, .done): if !rewritten.contains(number) { pages[Int(number)] = .gone }
     case (.read, .done(let facts)):
       let sheet = sheet(number)
       comparedCount += 1

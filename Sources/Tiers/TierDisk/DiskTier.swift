@@ -24,7 +24,8 @@ public final class DiskTier: Tier {
     self.configuration = configuration
   }
 
-  deinit { close(until: Deadline(nanoseconds: configuration.clock.nanoseconds)) }
+  /// Without `close` before, as after a kill: the next start reads all headers.
+  deinit { if claimClose() { letGo() } }
 
   /// How pages are moved: `io_uring, direct`.
   public var ioDescription: String { queue.description }
@@ -133,18 +134,25 @@ public final class DiskTier: Tier {
   /// Ends what is under way, leaves a snapshot if there was time for that, and lets go of the directory. A drive that is
   /// stuck holds it up: it has the caller's memory.
   public func close(until deadline: Deadline) {
-    guard
-      core.withLock({ core in
-        defer { core.isClosed = true }
-        return !core.isClosed
-      })
-    else { return }
+    guard claimClose() else { return }
     do throws(RoostError) {
       try drain(until: deadline)
       try core.withLock { (core) throws(RoostError) in try core.writeSnapshot() }
     } catch {
       Log.write(.warning, "disk tier: closed without a snapshot, so the next start reads all headers: \(error)")
     }
+    letGo()
+  }
+
+  /// True for the first who wants to close.
+  private func claimClose() -> Bool {
+    core.withLock { core in
+      defer { core.isClosed = true }
+      return !core.isClosed
+    }
+  }
+
+  private func letGo() {
     queue.close()
     core.withLock { $0.letGo() }
   }
