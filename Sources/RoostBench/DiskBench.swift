@@ -91,9 +91,11 @@ private final class DiskScene {
     var pending = 0
     var events: [TierEvent] = []
     var next = 0
+    // At most half of the tier's slots are being written at once: the others are there to be evicted.
+    let batchCount = max(1, min(depth, pages.count / 8))
     while next < pages.count || pending > 0 {
       while next < pages.count, pending < 4 {
-        var batch = Array(pages[next..<min(pages.count, next + depth)])
+        var batch = Array(pages[next..<min(pages.count, next + batchCount)])
         // Sealing is part of a write: nobody has done it before.
         if verb == .write {
           for index in batch.indices {
@@ -134,8 +136,8 @@ private final class DiskScene {
     ]
     var results: [BenchResult] = []
     for blockBytes in [2 << 20, 64 << 10] {
-      // Room for exactly one round of pages and what belongs to them, so that the same blocks are written again.
-      let tier = try tier(totalBytes + totalBytes / 8 + (16 << 20), "&segment=\(totalBytes / 8)")
+      // Room for one round of pages and half as much again, so that from the second round on blocks are written again.
+      let tier = try tier(totalBytes + totalBytes / 2 + (16 << 20), "&segment=\(totalBytes / 8)")
       var current = pages(blockBytes)
       try run(.write, current, on: tier)
       for workload in workloads where workload.blockBytes == blockBytes {
