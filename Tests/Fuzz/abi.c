@@ -127,14 +127,20 @@ static void call_match(void) {
 }
 
 static void call_match_groups(void) {
-  roost_keys keys[2] = {take_keys(), take_keys()};
-  keys[1].group = take_byte() < 200 ? 1 : keys[1].group;
+  roost_keys first = take_keys(), second = take_keys();
+  second.group = take_byte() < 200 ? 1 : second.group;
+  /* The size that the first one states is how far apart they lie: as much memory as it says, and never less than one. */
+  size_t stride = first.struct_bytes > sizeof first ? first.struct_bytes : sizeof first;
+  char *keys = calloc(2, stride);
+  memcpy(keys, &first, sizeof first);
+  memcpy(keys + stride, &second, sizeof second);
   roost_range *ranges = malloc(2 * sizeof *ranges);
   uint64_t tokens = 0;
-  (void)roost_engine_match_groups(some_engine(), keys, 1 + take_byte() % 2, take_number(100), ranges, &tokens);
+  (void)roost_engine_match_groups(some_engine(), (roost_keys *)keys, 1 + take_byte() % 2, take_number(100), ranges, &tokens);
   free(ranges);
-  free((void *)keys[0].hashes);
-  free((void *)keys[1].hashes);
+  free(keys);
+  free((void *)first.hashes);
+  free((void *)second.hashes);
 }
 
 static void call_begin(int is_store) {

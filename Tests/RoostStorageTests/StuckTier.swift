@@ -43,7 +43,8 @@ final class HandClock: Clock {
   func advance(seconds: Double) { time.withLock { $0 += UInt64(seconds * 1e9) } }
 }
 
-/// A page with memory of its own.
+/// A page with memory of its own, which is kept until the process ends: a tier reads it after the test's last mention of
+/// the sheet.
 final class Sheet {
   let memory: UnsafeMutableRawBufferPointer
   let name: PageName
@@ -59,8 +60,6 @@ final class Sheet {
   convenience init(_ seed: UInt64, byteCount: Int = 4096) {
     self.init(seed, byteCount: byteCount) { UInt8(truncatingIfNeeded: SplitMix64.mix(seed &* 7919 &+ UInt64($0))) }
   }
-
-  deinit { memory.deallocate() }
 
   var bytes: [UInt8] { Array(memory) }
   var facts: PageFacts { PageFacts(byteCount: memory.count, seal: Seal(over: UnsafeRawBufferPointer(memory))) }
