@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import traceback
 
@@ -73,14 +74,19 @@ def test_every_lease_of_a_request_is_reclaimed(cache: Cache) -> None:
 
 def test_slots_of_a_withdrawn_store_are_not_used_again_before_the_worker_has_answered(cache: Cache) -> None:
     remote = Remote(cache, seed=1)
-    # The worker is stopped in its tracks: it can answer nothing.
-    os.kill(remote.process.pid, 19)
-    lease, _ = cache.begin_store(1, cache.hashes(64))
-    cache.engine.hand_out(lease, 1)
-    cache.engine.abort(lease)
-    assert cache.begin_store(2, cache.hashes(64, seed=5))[0] == 0
-    assert cache.engine.poll() == [] and cache.engine.stats()["unkeyed"] == 64
-    os.kill(remote.process.pid, 18)
+    pid = remote.process.pid
+    assert pid is not None
+    # The worker is stopped in its tracks: it can answer nothing. The signal alone does not say that it stands still.
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    try:
+        lease, _ = cache.begin_store(1, cache.hashes(64))
+        cache.engine.hand_out(lease, 1)
+        cache.engine.abort(lease)
+        assert cache.begin_store(2, cache.hashes(64, seed=5))[0] == 0
+        assert cache.engine.poll() == [] and cache.engine.stats()["unkeyed"] == 64
+    finally:
+        os.kill(pid, signal.SIGCONT)
     assert cache.ended()[0][3] == roost.CANCELLED
     again, _ = cache.begin_store(3, cache.hashes(64, seed=5))
     assert again != 0
