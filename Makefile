@@ -40,8 +40,9 @@ bench: build ## all benchmarks against the machine's own limits; SCALE=smoke tak
 	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)
 
 soak: export ROOST_TEST_LARGE_TRACES = 1
-soak: setup ## the tests SOAK_ROUNDS times in a row, large traces included, for what shows only sometimes
+soak: setup ## the disk tier at ten times CI's length; the tests SOAK_ROUNDS times in a row, large traces included
 	swift build --build-tests
+	ROOST_SOAK=100 $(SWIFT_TEST) --skip-build --filter TierTests
 	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
 	Tests/Fuzz/run $$((SOAK_ROUNDS * 60))
 

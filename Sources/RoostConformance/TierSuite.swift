@@ -26,6 +26,10 @@ public enum TierSuite {
     Check("nothing is there before recovery, and nothing after close", hasALife),
     Check("many batches at once each get their own outcomes", runsManyBatches),
     Check("pages survive a restart", obstacle: { $0.subject.reopen == nil ? "nothing is kept" : nil }, survives),
+    Check("a forgotten identity's pages are missing, and can be written again", forgets),
+    Check(
+      "a forgotten identity does not come back with a restart",
+      obstacle: { $0.subject.reopen == nil ? "nothing is kept" : nil }, staysForgotten),
     Check(
       "a removed page does not come back with a restart",
       obstacle: { $0.subject.reopen == nil ? "nothing is kept" : nil }, staysRemoved),

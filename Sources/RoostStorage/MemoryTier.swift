@@ -111,6 +111,17 @@ public final class MemoryTier: Tier {
     return RecoveryReport()
   }
 
+  /// Drops the pages of an identity.
+  public func forget(_ identity: IdentityDigest) throws(RoostError) -> Int {
+    try state.withLock { (state) throws(RoostError) in
+      guard !state.isClosed else { throw RoostError(.lost, "the tier is closed") }
+      guard state.isRecovered else { throw .notRecovered }
+      let gone = state.pages.keys.filter { $0.identity == identity }
+      for name in gone { drop(name, &state) }
+      return gone.count
+    }
+  }
+
   /// Nothing is ever under way.
   public func drain(until deadline: Deadline) throws(RoostError) {}
 
@@ -137,6 +148,11 @@ extension RoostError {
   /// A page does not fit where it should go.
   public static func pageTooLong(_ byteCount: Int) -> RoostError {
     RoostError(.invalidInput, "the page is longer than its place", context: [("bytes", "\(byteCount)")])
+  }
+
+  /// A tier was asked for what only recovery tells.
+  public static var notRecovered: RoostError {
+    RoostError(.invalidInput, "a tier must recover before anything in it can be forgotten")
   }
 
   /// The memory of a page that is to be written has another length than its facts say.

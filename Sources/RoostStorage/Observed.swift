@@ -63,6 +63,9 @@ public final class Observed: Tier {
     try inner.recover(until: deadline)
   }
 
+  /// Forgets in the tier inside.
+  public func forget(_ identity: IdentityDigest) throws(RoostError) -> Int { try inner.forget(identity) }
+
   /// Drains the tier inside.
   public func drain(until deadline: Deadline) throws(RoostError) { try inner.drain(until: deadline) }
 

@@ -42,6 +42,14 @@ public protocol Tier: AnyObject, Sendable {
   /// Finds what an earlier process left. Blocks; may take seconds on a large drive.
   func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport
 
+  /// Forgets every page of an identity: from now on none of them is found. Reads under way may still end as done; writes
+  /// under way end as throttled. Where pages are kept outside this process they are overwritten behind: after `drain`
+  /// not even a restart brings one back. Waits for no I/O; takes some 50 ms where there are a million pages.
+  ///
+  /// - Returns: how many pages went.
+  /// - Throws: `lost` after `close`; `invalidInput` before `recover`, where nobody knows yet what is there.
+  func forget(_ identity: IdentityDigest) throws(RoostError) -> Int
+
   /// Waits until what was submitted has ended and is as durable as the tier can make it. Its events stay to be polled.
   ///
   /// - Throws: `timedOut`, or why durability cannot be promised.

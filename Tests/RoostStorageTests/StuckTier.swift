@@ -32,6 +32,7 @@ final class StuckTier: Tier {
   func wait(until deadline: Deadline) -> Bool { state.withLock { $0.ledger.hasEvents } }
   var usage: TierUsage { TierUsage() }
   func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport { RecoveryReport() }
+  func forget(_ identity: IdentityDigest) throws(RoostError) -> Int { 0 }
   func drain(until deadline: Deadline) throws(RoostError) {}
   func close(until deadline: Deadline) {}
 }

@@ -43,6 +43,8 @@ final class DiskRun {
     let verb: TierVerb
     let numbers: [UInt64]
     let sheets: [TierSheet]
+    /// Pages that were forgotten meanwhile: what is told of them says nothing about now.
+    var forgotten: Set<UInt64> = []
   }
 
   /// What is known of a page.
@@ -53,6 +55,8 @@ final class DiskRun {
     case there
     /// It was removed.
     case gone
+    /// It was forgotten, and the tier drained.
+    case erased
   }
 
   init(seed: UInt64, canary: Canary = .none) throws(RoostError) {
@@ -114,7 +118,8 @@ final class DiskRun {
     case 35..<65: try submit(.read, 6)
     case 65..<70: try submit(.contains, 6)
     case 70..<76: try submit(.remove, 2)
-    case 76..<94: for _ in 0..<Int.random(in: 1..<20, using: &generator) { poll() }
+    case 76..<92: for _ in 0..<Int.random(in: 1..<20, using: &generator) { poll() }
+    case 92..<94: try forget()
     case 94..<96: try restart(crashing: true)
     case 96..<98: try restart(crashing: false)
     default:
@@ -134,10 +139,25 @@ final class DiskRun {
       switch pages[index] {
       case .there: if isCrash, sync == .never { pages[index] = .none }
       case .gone: pages[index] = .none
-      case .none: break
+      case .none, .erased: break
       }
     }
     try open()
+  }
+
+  private func forget() throws(RoostError) {
+    let first = UInt64.random(in: 0..<5, using: &generator)
+    let numbers = Set(stride(from: first, to: DiskRun.pageCount, by: 5))
+    for ticket in batches.keys { batches[ticket]?.forgotten.formUnion(numbers) }
+    _ = try tier.forget(TierSheet.name(first).identity)
+    let isDrained: Bool
+    if Bool.random(using: &generator) {
+      isDrained = (try? tier.drain(until: .never)) != nil
+    } else {
+      isDrained = false
+    }
+    for number in numbers { pages[Int(number)] = isDrained ? .erased : .gone }
+    rewritten.subtract(numbers)
   }
 
   private func submit(_ verb: TierVerb, _ most: Int) throws(RoostError) {
@@ -158,8 +178,10 @@ final class DiskRun {
   }
 
   private func isGone(_ number: UInt64) -> Bool {
-    if case .gone = pages[Int(number)] { return true }
-    return false
+    switch pages[Int(number)] {
+    case .gone, .erased: true
+    case .none, .there: false
+    }
   }
 
   private func sheet(_ number: UInt64) -> TierSheet {
@@ -184,6 +206,7 @@ final class DiskRun {
 
   private func take(_ outcome: PageOutcome, _ batch: Batch, _ index: Int) {
     let number = batch.numbers[index]
+    if batch.forgotten.contains(number), batch.verb != .read { return }
     switch (batch.verb, outcome) {
     case (.write, .done): if !isBeing(.remove, number) { pages[Int(number)] = .there }
     case (.remove, .done): if !rewritten.contains(number) { pages[Int(number)] = .gone }
@@ -191,7 +214,9 @@ final class DiskRun {
       let sheet = sheet(number)
       comparedCount += 1
       if !batch.sheets[index].equals(sheet) || facts != sheet.facts { complain("A WRONG BYTE in page \(number)") }
-      if isGone(number), isHarmless { complain("page \(number) was removed and is read") }
+      if isGone(number), isHarmless, !batch.forgotten.contains(number) {
+        complain("page \(number) was removed and is read")
+      }
     case (.read, _), (.contains, .missing): checkLoss(number, outcome)
     default: break
     }

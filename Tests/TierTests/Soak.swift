@@ -1,7 +1,7 @@
 import Foundation
 
-/// How long the seeded tests run. A plain test run does a tenth of what CI does; `ROOST_SOAK=10` is CI, `ROOST_SOAK=100` a
-/// night.
+/// How long the seeded tests run. A plain test run does a tenth of what CI's stage `disk` does with `ROOST_SOAK=10`, and
+/// that a tenth of `make soak`.
 enum Soak {
   /// How many times as much as a plain run.
   static let factor = max(1, ProcessInfo.processInfo.environment["ROOST_SOAK"].flatMap { Int($0) } ?? 1)

@@ -125,6 +125,7 @@ final class TamperingTier: Tier {
   func wait(until deadline: Deadline) -> Bool { inner.wait(until: deadline) }
   var usage: TierUsage { inner.usage }
   func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport { try inner.recover(until: deadline) }
+  func forget(_ identity: IdentityDigest) throws(RoostError) -> Int { try inner.forget(identity) }
   func drain(until deadline: Deadline) throws(RoostError) { try inner.drain(until: deadline) }
   func close(until deadline: Deadline) { inner.close(until: deadline) }
 }

@@ -6,7 +6,7 @@ extension DiskCore {
   func finish(_ arrivals: [Arrival]) {
     for arrival in arrivals {
       guard let flight = board[arrival.flight], let ticket = flight.ticket else { continue }
-      table.unpin(flight.record)
+      unpin(flight.record)
       if arrival.isIntact { table.prove(flight.record) } else { setAside(flight.record) }
       ledger.end(ticket, flight.index, arrival.isIntact ? .done(flight.facts) : .corrupt)
       giveBack(flight)
@@ -28,7 +28,7 @@ extension DiskCore {
 
   private func endRead(_ flight: Flight, _ errorNumber: CInt) {
     guard let ticket = flight.ticket else { return }
-    table.unpin(flight.record)
+    unpin(flight.record)
     if DiskErrors.isMedium(errorNumber) { setAside(flight.record) }
     ledger.end(ticket, flight.index, .failed(DiskErrors.error(errorNumber, "read", directory.path)))
   }
@@ -56,6 +56,13 @@ extension DiskCore {
   /// A page is where it should be, as safe as was promised.
   private func publish(_ flight: Flight) {
     guard let ticket = flight.ticket else { return }
+    if doomed.remove(flight.record) != nil {
+      table.failWrite(flight.record)
+      chores.append(flight.record)
+      giveUp(flight.replaced)
+      ledger.end(ticket, flight.index, .throttled)
+      return
+    }
     table.endWrite(flight.record)
     giveUp(flight.replaced)
     ledger.end(ticket, flight.index, .done(flight.facts))
@@ -64,7 +71,7 @@ extension DiskCore {
   private func failWrite(_ flight: Flight, _ error: RoostError) {
     guard let ticket = flight.ticket else { return }
     table.failWrite(flight.record)
-    giveUp(flight.record)
+    if doomed.remove(flight.record) != nil { chores.append(flight.record) } else { giveUp(flight.record) }
     giveUp(flight.replaced)
     stopWriting(error)
     ledger.end(ticket, flight.index, .failed(error))
@@ -116,6 +123,9 @@ extension DiskCore {
     // A page that was set aside is out of use whether or not that could be noted.
     if state == .removed {
       if errorNumber == nil { table.endRemoval(flight.record) } else { table.failRemoval(flight.record) }
+    }
+    if flight.isErasing, let errorNumber {
+      forgetError = DiskErrors.error(errorNumber, "overwrite", directory.path)
     }
     guard let ticket = flight.ticket else { return }
     let outcome: PageOutcome =

@@ -41,6 +41,12 @@ final class DiskCore {
   var startedCount = 0
   var syncs: [TierTicket: SyncWait] = [:]
   var unsyncedSegments: Set<Int> = []
+  /// Pages that were forgotten while they were read or written: they are overwritten once nobody does.
+  var doomed: Set<UInt32> = []
+  /// Forgotten pages that nobody uses, to be overwritten.
+  var chores: [UInt32] = []
+  /// Why a forgotten page could not be overwritten.
+  var forgetError: RoostError?
   var generation: UInt64 = 0
   var damagedCount = 0
   var occupiedBytes = 0
@@ -89,8 +95,8 @@ final class DiskCore {
     }
   }
 
-  /// Whether nothing is under way.
-  var isIdle: Bool { board.count == 0 }
+  /// Whether nothing is under way or left to do.
+  var isIdle: Bool { board.count == 0 && chores.isEmpty }
 
   // MARK: Starting operations
 
@@ -114,6 +120,13 @@ final class DiskCore {
       waiting.removeAll(keepingCapacity: true)
       waitingHead = 0
     }
+    // Half of the depth at most, and only while nobody waits.
+    while waiting.isEmpty, startedCount < (configuration.depth + 1) / 2, let record = chores.popLast() {
+      if let operation = start(board.add(erasure(of: record))) {
+        operations.append(operation)
+        startedCount += 1
+      }
+    }
     if !operations.isEmpty { queue.submit(operations) }
   }
 
@@ -130,6 +143,7 @@ final class DiskCore {
       encode(flight.record, state, into: header.bytes)
       flight.header = header
       operation.first = header.bytes
+      if let zeros = flight.bounce { operation.second = zeros.bytes }
     case .write:
       operation = StorageOperation(.write, token: token, file: file, offset: offset)
       prepareWrite(&flight, &operation)

@@ -103,10 +103,15 @@ public final class DiskTier: Tier {
     }
   }
 
+  /// Takes the pages of an identity out of sight, and overwrites them when there is nothing better to do.
+  public func forget(_ identity: IdentityDigest) throws(RoostError) -> Int {
+    try core.withLock { (core) throws(RoostError) in try core.forget(identity) }
+  }
+
   /// Waits until everything submitted has ended, and makes all of it durable.
   public func drain(until deadline: Deadline) throws(RoostError) {
     try settle(until: deadline)
-    let files = core.withLock { $0.takeUnsynced() }
+    let (files, forgetError) = core.withLock { ($0.takeUnsynced(), $0.takeForgetError()) }
     for (number, file) in files {
       do throws(RoostError) {
         try file.sync()
@@ -117,6 +122,7 @@ public final class DiskTier: Tier {
         throw error
       }
     }
+    if let forgetError { throw forgetError }
   }
 
   private func settle(until deadline: Deadline) throws(RoostError) {

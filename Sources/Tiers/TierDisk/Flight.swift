@@ -33,6 +33,8 @@ struct Flight {
   /// Memory in between, where the caller's is not as the drive wants it.
   var bounce: AlignedMemory?
   var continuationCount = 0
+  /// A note that also overwrites the page, which was forgotten.
+  var isErasing = false
 }
 
 /// A page that has arrived, to be checked outside the lock.

@@ -97,6 +97,18 @@ final class PageTable {
     return true
   }
 
+  /// The records of an identity's pages: being written or live. Looks at every slot.
+  func records(of identity: IdentityID) -> [UInt32] {
+    var found: [UInt32] = []
+    for number in segments.indices {
+      for record in (number * span)..<(number * span + segments[number].slotCount)
+      where records[record].state == .live || records[record].state == .writing {
+        if records[record].key.identity == identity { found.append(UInt32(record)) }
+      }
+    }
+    return found
+  }
+
   // MARK: Cutting
 
   /// Cuts a segment into free slots, or takes over how it was cut before.
