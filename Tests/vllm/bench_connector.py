@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import roost
+from roost.vllm.groups import Group
 from roost.vllm.jobs import Job, PoolTicket
 from roost.vllm.pages import DevicePages, LayerPage, LayerSlot, SlotLayout, WorkerPages
 from roost.vllm.scheduler import SchedulerSide
@@ -74,10 +75,11 @@ class Bench:
         layers = tuple(LayerPage(name, 1, 1, shape.piece, True) for name in names)
         slots = {name: LayerSlot(layer * shape.piece, shape.piece, 1) for layer, name in enumerate(names)}
         slot = SlotLayout(slots, shape.page, "bench", 1)
-        ticket = PoolTicket(self.engine.address, "cpu", slot, ((0, 0),), 10.0, 10.0)
+        ticket = PoolTicket(self.engine.address, "cpu", (slot,), ((0, 0),), 10.0, 10.0)
         identity = self.engine.intern([("weights", b"bench")])
         self.scheduler = SchedulerSide(
-            self.engine, ticket, lambda _: identity, block_tokens=BLOCK, hash_tokens=BLOCK, load=load, store="all"
+            self.engine, ticket, lambda _: identity, groups=[Group("full", BLOCK)], hash_tokens=BLOCK, load=load,
+            store="all",
         )
         self.memory = np.ones(shape.blocks * shape.page, dtype=np.uint8)
         pointer = self.memory.ctypes.data
@@ -85,7 +87,7 @@ class Bench:
         places = tuple((0, layer * shape.blocks * piece, piece, piece, piece) for layer in range(shape.layers))
         self.worker = WorkerSide(lambda ticket: roost.Worker(ticket.address, ticket.device, ticket.attach_timeout))
         pages = DevicePages(((pointer, self.memory.nbytes),), layers, places, shape.blocks)
-        self.worker.register(pages, WorkerPages(0, 0, 1, 1, layers, "bench"))
+        self.worker.register([pages], [WorkerPages(0, 0, 1, 1, layers, "bench")])
         self.tables: dict[str, list[int]] = {}
 
     def step(self, idle: bool = False) -> None:

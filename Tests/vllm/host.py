@@ -160,7 +160,8 @@ class Host:
         from vllm.distributed.kv_transfer import get_kv_transfer_group
 
         context = self.core.vllm_config.compilation_config.static_forward_context
-        tensors = {name: layer.kv_cache for name, layer in context.items()}
+        groups = self.core.scheduler.kv_cache_config.transfer_groups
+        tensors = [[context[name].kv_cache for name in group.layer_names] for group in groups]
         worker = get_kv_transfer_group().worker_side
         attach = worker._open_worker
         worker._open_worker = lambda ticket: RecordingWorker(attach(ticket), tensors)

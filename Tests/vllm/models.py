@@ -1,4 +1,5 @@
-"""Makes the tiny random models of the tests: a Llama with grouped heads and a DeepSeek-V2 with latent attention.
+"""Makes the tiny random models of the tests: a Llama with grouped heads, a DeepSeek-V2 with latent attention, a Gemma-3
+with windows.
 
 Embeddings are not tied and weights are drawn wide, so that a wrong byte in the KV cache changes the tokens.
 """
@@ -13,6 +14,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     DeepseekV2Config,
     DeepseekV2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -63,6 +66,17 @@ def deepseek(folder: Path, seed: int = 7) -> Path:
     return _save(DeepseekV2ForCausalLM(config).float(), folder)
 
 
+def gemma(folder: Path, seed: int = 7) -> Path:
+    """3 layers with a window of 128 tokens and one with full attention."""
+    torch.manual_seed(seed)
+    config = Gemma3TextConfig(
+        vocab_size=VOCABULARY, hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=64, max_position_embeddings=4096, initializer_range=0.15, sliding_window=128,
+        layer_types=["sliding_attention"] * 3 + ["full_attention"], query_pre_attn_scalar=64, **_TOKENS,
+    )  # fmt: skip
+    return _save(Gemma3ForCausalLM(config).float(), folder)
+
+
 def demo(folder: Path) -> Path:
     """12 layers with 4 KV heads of 128 in float32: 48 KiB of KV cache a token, and a prefill of seconds on any CPU."""
     torch.manual_seed(3)
@@ -79,6 +93,7 @@ def ensure(root: Path, *names: str) -> dict[str, Path]:
         "llama": llama,
         "llama-other-weights": lambda folder: llama(folder, seed=4321),
         "deepseek": deepseek,
+        "gemma": gemma,
         "demo": demo,
     }
     folders: dict[str, Path] = {}
@@ -92,7 +107,7 @@ def ensure(root: Path, *names: str) -> dict[str, Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
-    parser.add_argument("names", nargs="*", default=["llama", "llama-other-weights", "deepseek"])
+    parser.add_argument("names", nargs="*", default=["llama", "llama-other-weights", "deepseek", "gemma"])
     options = parser.parse_args()
     for made in ensure(options.root, *options.names).values():
         print(made)

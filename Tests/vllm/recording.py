@@ -20,13 +20,16 @@ JUNK = 0x7B
 class RecordingWorker:
     """A `roost.Worker` under observation."""
 
-    def __init__(self, core: Any, tensors: dict[str, Any]):
+    def __init__(self, core: Any, tensors: list[list[Any]]):
+        """`tensors`: the layers' caches of every group."""
         self._core = core
-        self._tensors = list(tensors.values())
-        self._stored: dict[tuple[int, int], bytes] = {}
-        self._loads: dict[int, tuple[np.ndarray, list[tuple[int, int]]]] = {}
+        self._tensors = tensors
+        self._stored: dict[tuple[int, int, int], bytes] = {}
+        self._loads: dict[int, tuple[int, np.ndarray, list[tuple[int, int, int]]]] = {}
         self.pages_stored = 0
         self.pages_checked = 0
+        self.loaded: list[tuple[int, int]] = []
+        """Group and number of pages of every load."""
         self.wrong: list[str] = []
         self.fail_positions: tuple[int, ...] = ()
         """Positions of the next loads that are not copied, and reported so."""
@@ -36,44 +39,45 @@ class RecordingWorker:
         self._kept: dict[int, tuple] = {}
         self._cancelled: set[int] = set()
 
-    def page(self, block: int) -> bytes:
+    def page(self, group: int, block: int) -> bytes:
         """All bytes of a device block, layer by layer."""
-        return b"".join(tensor[block].contiguous().view(-1).numpy().tobytes() for tensor in self._tensors)
+        return b"".join(tensor[block].contiguous().view(-1).numpy().tobytes() for tensor in self._tensors[group])
 
-    def overwrite(self, block: int) -> None:
-        for tensor in self._tensors:
+    def overwrite(self, group: int, block: int) -> None:
+        for tensor in self._tensors[group]:
             tensor[block].view(-1).fill_(float(JUNK))
 
     def register(self, *arguments: Any) -> None:
         self._core.register(*arguments)
 
     def submit(self, job: int, verb: int, group: int, lease: int, blocks: np.ndarray, slots: np.ndarray) -> None:
-        pairs = [(int(slot), int(generation)) for slot, generation in slots]
+        pairs = [(group, int(slot), int(generation)) for slot, generation in slots]
         if verb == STORE:
             self.pages_stored += len(blocks)
             for block, pair in zip(blocks, pairs):
-                self._stored[pair] = self.page(int(block))
+                self._stored[pair] = self.page(group, int(block))
         else:
+            self.loaded.append((group, len(blocks)))
             for block in blocks:
-                self.overwrite(int(block))
+                self.overwrite(group, int(block))
             if self.fail_positions:
                 bad = tuple(position for position in self.fail_positions if position < len(blocks))
                 good = np.array([position not in bad for position in range(len(blocks))])
                 self._failed[job] = bad
                 blocks, slots = blocks[good], np.ascontiguousarray(slots[good])
                 pairs = [pair for pair, is_good in zip(pairs, good) if is_good]
-            self._loads[job] = (blocks.copy(), pairs)
+            self._loads[job] = (group, blocks.copy(), pairs)
         self._core.submit(job, verb, group, lease, blocks, slots)
 
     def _seen(self, result: tuple) -> tuple:
         job, outcome, positions, byte_count, seconds = result
-        blocks, pairs = self._loads.pop(job, ((), ()))
+        group, blocks, pairs = self._loads.pop(job, (0, (), ()))
         if outcome == DONE:
             for block, pair in zip(blocks, pairs):
                 self.pages_checked += 1
                 if pair not in self._stored:
                     continue
-                if self.page(int(block)) != self._stored[pair]:
+                if self.page(group, int(block)) != self._stored[pair]:
                     self.wrong.append(f"block {block} differs from what was stored in slot {pair}")
         if job in self._failed:
             return (job, PARTLY_FAILED, self._failed.pop(job), byte_count, seconds)

@@ -177,7 +177,8 @@ class WarmEngine(unittest.TestCase):
         self.assertEqual(
             counters["roost_hit_blocks"] + counters["roost_miss_blocks"], counters["roost_lookup_blocks"]
         )
-        self.assertEqual(counters["roost_store_bytes"], self.core.pages_stored * self.scheduler._ticket.slot.page_bytes)
+        page_bytes = self.scheduler._ticket.slots[0].page_bytes
+        self.assertEqual(counters["roost_store_bytes"], self.core.pages_stored * page_bytes)
         known = self.scheduler.engine.stats()
         self.assertEqual(known["hits"] + known["misses"], known["lookups"])
         self.assertEqual(known["allocated"] + known["free"], known["capacity"])

@@ -14,6 +14,7 @@ from roost import RoostError
 from roost.vllm import scheduler as scheduler_module
 from roost.vllm import worker as worker_module
 from roost.vllm.config import ConfigurationError, Settings
+from roost.vllm.groups import Group
 from roost.vllm.jobs import LOAD, STORE, PoolTicket
 from roost.vllm.pages import DevicePages, LayerPage, LayerSlot, SlotLayout, WorkerPages
 from roost.vllm.scheduler import SchedulerSide
@@ -46,20 +47,22 @@ class Bench:
         config = '{"groups": [{"page_bytes": %d}], "capacity": %d}' % (PAGE, PAGE * 128)
         self.engine = fake_core.Engine(config)
         self.now = 0.0
-        ticket = PoolTicket(self.engine.address, "cpu", slot, ((0, 0),), 1.0, 5.0)
+        ticket = PoolTicket(self.engine.address, "cpu", (slot,), ((0, 0),), 1.0, 5.0)
         self.scheduler = SchedulerSide(
-            self.engine, ticket, lambda request: 0, block_tokens=BLOCK, hash_tokens=BLOCK, load=load, store=store
+            self.engine, ticket, lambda request: 0, groups=[Group("full", BLOCK)], hash_tokens=BLOCK, load=load,
+            store=store,
         )
         self.worker = WorkerSide(lambda ticket: fake_core.Worker(ticket.address), clock=lambda: self.now)
         memory = (ctypes.addressof(self.memory), count * PAGE)
         pages = DevicePages((memory,), (layer,), ((0, 0, PAGE, PAGE, PAGE),), count)
-        self.worker.register(pages, own)
+        self.worker.register([pages], [own])
         self.blocks: dict[str, list[int]] = {}
+        """The table of the one group."""
         self.errors: set[int] = set()
 
     def step(self, preempted=(), idle=False):
         """One step of vLLM: orders, worker, outputs. Returns (sent, received)."""
-        orders = self.scheduler.orders(self.blocks.get, preempted, idle)
+        orders = self.orders(preempted, idle)
         self.worker.fence(orders)
         self.worker.load(orders)
         self.worker.store(orders)
@@ -72,8 +75,11 @@ class Bench:
         """Match and allocation as vLLM's scheduler does them; returns the tokens that are loaded."""
         tokens, _ = self.scheduler.match(request, 0)
         self.blocks[request.request_id] = blocks
-        self.scheduler.allocated(request, blocks, tokens)
+        self.scheduler.allocated(request, [blocks], tokens)
         return tokens
+
+    def orders(self, preempted, idle):
+        return self.scheduler.orders(lambda name: [self.blocks[name]] if name in self.blocks else None, preempted, idle)
 
     def compute(self, request: Request, blocks: list[int]) -> None:
         """The whole prompt is computed and its outputs are seen."""
@@ -93,7 +99,7 @@ class Bench:
         self.admit(request, blocks)
         self.compute(request, blocks)
         self.step()
-        self.scheduler.finished(request, blocks)
+        self.scheduler.finished(request, [blocks])
         self.blocks.pop(name)
         self.step()
 
@@ -156,7 +162,7 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.admit(more, [5, 6, 7, 8])
         bench.compute(more, [5, 6, 7, 8])
         bench.step()
-        self.assertTrue(bench.scheduler.finished(more, [5, 6, 7, 8]))
+        self.assertTrue(bench.scheduler.finished(more, [[5, 6, 7, 8]]))
         self.assertTrue(bench.scheduler.holds_blocks)
         self.assertEqual(bench.step(idle=True)[0], None)
         core.hold = False
@@ -170,7 +176,7 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.compute(request, [1, 2, 3, 4])
         bench.step()
         bench.step()
-        self.assertFalse(bench.scheduler.finished(request, [1, 2, 3, 4]))
+        self.assertFalse(bench.scheduler.finished(request, [[1, 2, 3, 4]]))
 
     def test_generated_blocks_are_stored_at_the_end_unless_only_prompts_are_wanted(self):
         for mode, expected in (("all", 24), ("prompt", 16), ("none", 0)):
@@ -179,7 +185,7 @@ class SchedulerAndWorker(unittest.TestCase):
             bench.admit(request, list(range(1, 8)))
             request.num_computed_tokens = 24
             bench.step()
-            bench.scheduler.finished(request, list(range(1, 8)))
+            bench.scheduler.finished(request, [list(range(1, 8))])
             bench.step()
             bench.step()
             self.assertEqual(bench.scheduler.match(Request("b", 40), 0)[0], expected, mode)
@@ -194,7 +200,7 @@ class SchedulerAndWorker(unittest.TestCase):
         core.hold = True
         bench.step()
         core.hold = False
-        orders = bench.scheduler.orders(bench.blocks.get, {"a"}, False)
+        orders = bench.orders({"a"}, False)
         self.assertEqual(len(orders.fence), 1)
         bench.worker.fence(orders)
         self.assertEqual(core.queue, [])
@@ -218,7 +224,7 @@ class SchedulerAndWorker(unittest.TestCase):
         tokens, _ = bench.scheduler.match(again, 0)
         for key in list(bench.engine.pages)[2:]:
             bench.engine.free.append(bench.engine.pages.pop(key))
-        bench.scheduler.allocated(again, [10, 11, 12, 13, 14], tokens)
+        bench.scheduler.allocated(again, [[10, 11, 12, 13, 14]], tokens)
         _, received = bench.step()
         self.assertEqual((bench.errors, received), ({12, 13}, {"b"}))
 
@@ -229,7 +235,7 @@ class SchedulerAndWorker(unittest.TestCase):
             again = Request("b", 17)
             tokens, _ = bench.scheduler.match(again, 0)
             bench.engine.reset(0)
-            bench.scheduler.allocated(again, [10, 11, 12, 13, 14], tokens)
+            bench.scheduler.allocated(again, [[10, 11, 12, 13, 14]], tokens)
             _, received = bench.step()
             self.assertEqual(bench.errors, {10, 11, 12, 13})
             self.assertEqual(received, {"b"} if load == "async" else None)
@@ -254,7 +260,7 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.admit(again, [10, 11, 12, 13, 14])
         bench.worker._core.hold = True
         bench.step()
-        self.assertFalse(bench.scheduler.finished(again, [10, 11, 12, 13]))
+        self.assertFalse(bench.scheduler.finished(again, [[10, 11, 12, 13]]))
         self.assertEqual(bench.step(), (None, {"b"}))
 
     def test_a_worker_that_cannot_attach_computes_everything(self):
@@ -277,7 +283,7 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.compute(store, [20, 21, 22, 23])
         bench.step()
         self.assertEqual([lease for lease in bench.engine.live.values() if lease["verb"] == STORE], [])
-        self.assertFalse(bench.scheduler.finished(store, [20, 21, 22, 23]))
+        self.assertFalse(bench.scheduler.finished(store, [[20, 21, 22, 23]]))
 
     def test_a_reset_drops_what_was_not_sent_and_stores_nothing_of_who_lives(self):
         bench = Bench()
@@ -287,13 +293,13 @@ class SchedulerAndWorker(unittest.TestCase):
         request.num_computed_tokens = 24
         self.assertTrue(bench.scheduler.reset(1.0))
         bench.step()
-        self.assertFalse(bench.scheduler.finished(request, list(range(1, 8))))
+        self.assertFalse(bench.scheduler.finished(request, [list(range(1, 8))]))
         self.assertEqual(len(bench.engine.pages), 0)
 
     def test_replicas_share_the_writing_of_a_page(self):
         own = WorkerPages(0, 1, 2, 2, (), "x")
         side = WorkerSide(lambda ticket: None)
-        side.register(DevicePages((), (), (), 1), own)
+        side.register([DevicePages((), (), (), 1)], [own])
         from roost.vllm.jobs import Job
 
         slots = np.array([[4, 1], [5, 1], [7, 1], [8, 1]], dtype=np.uint32)
@@ -355,7 +361,7 @@ class _Lives:
         tokens, is_async = self.bench.scheduler.match(request, 0)
         own = [self.free.pop() for _ in range(blocks + 1)]
         self.bench.blocks[request.request_id] = own
-        self.bench.scheduler.allocated(request, own, tokens)
+        self.bench.scheduler.allocated(request, [own], tokens)
         self.live[request.request_id] = (request, own)
         if is_async:
             self.loading.add(request.request_id)
@@ -371,7 +377,7 @@ class _Lives:
         name = self.random.choice(sorted(self.live))
         request, own = self.live.pop(name)
         self.bench.blocks.pop(name, None)
-        kept = self.bench.scheduler.finished(request, own)
+        kept = self.bench.scheduler.finished(request, [own])
         if kept or name in self.loading:
             self.held[name] = own
         else:
@@ -385,7 +391,7 @@ class _Lives:
         request, own = self.live.pop(name)
         self.bench.blocks.pop(name, None)
         self.step((name,))
-        self.bench.scheduler.finished(request, [])
+        self.bench.scheduler.finished(request, [[]])
         self.give_back(own)
 
     def give_back(self, blocks: list[int]) -> None:
@@ -410,6 +416,18 @@ class _Lives:
             if name in self.held:
                 self.give_back(self.held.pop(name))
         self.check()
+
+
+class Groups(unittest.TestCase):
+    def test_a_group_needs_every_block_that_holds_what_its_kind_sees(self):
+        source = random.Random(5)
+        for _ in range(500):
+            block, window = source.choice([4, 8, 16]), source.randrange(0, 60)
+            length = source.randrange(0, 20) * block
+            for kind, seen in (("full", length), ("window", min(window, length)), ("state", min(1, length))):
+                first, count = Group(kind, block, window_tokens=window).needed(length)
+                expected = {token // block for token in range(length - seen, length)}
+                self.assertEqual(set(range(first, first + count)), expected, (kind, block, window, length))
 
 
 class Configuration(unittest.TestCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client import Counter, Gauge
@@ -14,18 +14,21 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorHandshakeMetadata,
     KVConnectorMetadata,
     KVConnectorRole,
+    KVConnectorTransferResults,
     KVConnectorWorkerMetadata,
     SupportsHMA,
 )
 from vllm.distributed.kv_transfer.kv_connector.v1.metrics import KVConnectorPromMetrics, KVConnectorStats
-from vllm.v1.kv_cache_interface import FullAttentionSpec, UniformTypeKVCacheSpecs
 from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
 import roost
 from roost.vllm import identity, stats
 from roost.vllm.config import ConfigurationError, Settings
+from roost.vllm.device_cache import DeviceCache
+from roost.vllm.groups import Group
 from roost.vllm.jobs import PoolTicket, StepOrders, StepReport
-from roost.vllm.pages import DevicePages, SlotLayout, UnsupportedLayout, WorkerPages
+from roost.vllm.model import groups_of, inner_format, replicas, require_supported
+from roost.vllm.pages import DevicePages, SlotLayout, WorkerPages
 from roost.vllm.scheduler import SchedulerSide
 from roost.vllm.worker import WorkerSide
 
@@ -50,7 +53,7 @@ class RoostMetadata(KVConnectorMetadata):
 class RoostHandshake(KVConnectorHandshakeMetadata):
     """How a worker's pages lie, in the wrapper that vLLM carries to the scheduler at the start."""
 
-    def __init__(self, pages: WorkerPages):
+    def __init__(self, pages: Sequence[WorkerPages]):
         self.pages = pages
 
 
@@ -113,11 +116,12 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def __init__(self, vllm_config: Any, role: KVConnectorRole, kv_cache_config: Any = None):
         super().__init__(vllm_config, role, kv_cache_config)
         self.settings = Settings.resolve(self._kv_transfer_config.kv_connector_extra_config or {})
-        _require_supported(vllm_config, kv_cache_config)
+        require_supported(vllm_config, kv_cache_config)
+        self._groups = groups_of(kv_cache_config)
         self.scheduler_side: SchedulerSide | None = None
         self.worker_side: WorkerSide | None = None
         self._steps = 0
-        self._handshakes: list[WorkerPages] = []
+        self._block_pool: Any = None
         if role == KVConnectorRole.SCHEDULER:
             _recompute_failures(self._kv_transfer_config)
         else:
@@ -138,25 +142,27 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         return roost.Worker(ticket.address, ticket.device, ticket.attach_timeout)
 
     def register_kv_caches(self, kv_caches: dict[str, Any]) -> None:
-        config, parallel = self._kv_cache_config, self._vllm_config.parallel_config
-        (group,) = config.transfer_groups
-        tensors = {name: kv_caches[name] for name in group.layer_names if name in kv_caches}
-        pages = DevicePages.of(tensors, config.num_blocks)
         from vllm.distributed.parallel_state import get_pp_group, get_tp_group
 
-        own = WorkerPages(
-            pipeline_rank=get_pp_group().rank_in_group,
-            tensor_rank=get_tp_group().rank_in_group,
-            tensor_size=parallel.tensor_parallel_size,
-            replicas=_replicas(self._vllm_config, group.kv_cache_spec, config.kv_tp_replicas),
-            layers=pages.layers,
-            inner_format=_inner_format(self._vllm_config, group, tensors),
-        )
-        self.worker_side.register(pages, own)
+        config = self._kv_cache_config
+        found: list[tuple[DevicePages, WorkerPages]] = []
+        for group in config.transfer_groups:
+            tensors = {name: kv_caches[name] for name in group.layer_names if name in kv_caches}
+            pages = DevicePages.of(tensors, config.num_blocks)
+            own = WorkerPages(
+                pipeline_rank=get_pp_group().rank_in_group,
+                tensor_rank=get_tp_group().rank_in_group,
+                tensor_size=self._vllm_config.parallel_config.tensor_parallel_size,
+                replicas=replicas(self._vllm_config, group.kv_cache_spec, config.kv_tp_replicas),
+                layers=pages.layers,
+                inner_format=inner_format(self._vllm_config, tensors),
+            )
+            found.append((pages, own))
+        self.worker_side.register(*zip(*found))
 
     def get_handshake_metadata(self) -> KVConnectorHandshakeMetadata | None:
         pages = self.worker_side.identity
-        return None if pages is None else RoostHandshake(pages)
+        return RoostHandshake(pages) if pages else None
 
     def handle_preemptions(self, kv_connector_metadata: KVConnectorMetadata) -> None:
         self.worker_side.fence(kv_connector_metadata.orders)
@@ -181,6 +187,11 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         metadata = self._connector_metadata
         return self.worker_side.ended(None if metadata is None else metadata.orders)
 
+    def get_transfer_results(self, finished_req_ids: set[str]) -> KVConnectorTransferResults:
+        sent, received = self.get_finished(finished_req_ids)
+        failed = self.worker_side.take_failed(received) if received else set()
+        return KVConnectorTransferResults(sent or set(), received or set(), failed)
+
     def get_block_ids_with_load_errors(self) -> set[int]:
         return self.worker_side.take_errors()
 
@@ -193,16 +204,14 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def set_xfer_handshake_metadata_pp_aware(self, metadata: dict[tuple[int, int], Any]) -> None:
         """All workers have told how their pages lie: the pool can be opened."""
         workers = [handshake.pages for _, handshake in sorted(metadata.items())]
-        slot = SlotLayout.compose(workers)
-        settings, config = self.settings, self._vllm_config
-        (group,) = self._kv_cache_config.transfer_groups
-        block_tokens = group.kv_cache_spec.block_size
-        engine = roost.Engine(json.dumps(_engine_config(settings, slot, block_tokens)))
+        slots = tuple(SlotLayout.compose(parts) for parts in zip(*workers))
+        settings, config, groups = self.settings, self._vllm_config, self._groups
+        engine = roost.Engine(json.dumps(_engine_config(settings, slots, groups)))
         self._finalizer = weakref.finalize(self, engine.close, _CLOSE_SECONDS)
         ticket = PoolTicket(
             address=engine.address,
             device=settings.device or _device(config),
-            slot=slot,
+            slots=slots,
             shards=tuple(sorted(metadata)),
             attach_timeout=settings.attach_timeout,
             load_timeout=settings.load_timeout,
@@ -210,18 +219,25 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         self.scheduler_side = SchedulerSide(
             engine,
             ticket,
-            _Identities(engine, config, slot.inner_format, settings),
-            block_tokens=block_tokens,
-            hash_tokens=self._kv_cache_config.hash_block_size or block_tokens,
+            _Identities(engine, config, _format(slots, groups), settings),
+            groups=groups,
+            hash_tokens=self._kv_cache_config.hash_block_size or groups[0].block_tokens,
             load=_load_mode(settings.load, config),
             store=settings.store,
         )
-        log.info(
-            "Roost keeps pages of %d KiB (%d tokens) in %.1f GiB of host memory",
-            slot.page_bytes >> 10,
-            block_tokens,
-            settings.capacity / (1 << 30),
-        )
+        self._lend_blocks()
+        sizes = ((slot.page_bytes >> 10, group.block_tokens) for slot, group in zip(slots, groups))
+        pages = ", ".join(f"{size} KiB ({tokens} tokens)" for size, tokens in sizes)
+        log.info("Roost keeps pages of %s in %.1f GiB of host memory", pages, settings.capacity / (1 << 30))
+
+    def bind_gpu_block_pool(self, gpu_block_pool: Any) -> None:
+        self._block_pool = gpu_block_pool
+        self._lend_blocks()
+
+    def _lend_blocks(self) -> None:
+        # vLLM gives the pool and the handshake in no promised order.
+        if self.scheduler_side is not None and self._block_pool is not None:
+            self.scheduler_side.device_cache = DeviceCache(self._block_pool)
 
     def on_new_request(self, request: Any) -> None:
         self.scheduler_side.arrived(request)
@@ -232,23 +248,13 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         return self.scheduler_side.match(request, num_computed_tokens)
 
     def update_state_after_alloc(self, request: Any, blocks: Any, num_external_tokens: int) -> None:
-        ids = blocks.get_block_ids()[self._group_id] if num_external_tokens else ()
-        self.scheduler_side.allocated(request, ids, num_external_tokens)
-
-    @property
-    def _group_id(self) -> int:
-        return self._kv_cache_config.transfer_group_ids[0]
+        tables = blocks.get_block_ids() if num_external_tokens else ()
+        self.scheduler_side.allocated(request, tables, num_external_tokens)
 
     def build_connector_meta(self, scheduler_output: Any) -> KVConnectorMetadata:
-        state, group = scheduler_output.kv_connector_block_state, self._group_id
-
-        def blocks_of(name: str) -> list[int] | None:
-            groups = state.get_block_ids(name)
-            return None if groups is None else groups[group]
-
         return RoostMetadata(
             self.scheduler_side.orders(
-                blocks_of,
+                scheduler_output.kv_connector_block_state.get_block_ids,
                 scheduler_output.preempted_req_ids or (),
                 scheduler_output.total_num_scheduled_tokens == 0,
             )
@@ -264,7 +270,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def request_finished_all_groups(
         self, request: Any, block_ids: tuple[list[int], ...]
     ) -> tuple[bool, dict[str, Any] | None]:
-        return self.scheduler_side.finished(request, block_ids[self._group_id]), None
+        return self.scheduler_side.finished(request, block_ids), None
 
     def has_pending_block_frees(self) -> bool:
         return self.scheduler_side.holds_blocks
@@ -339,9 +345,17 @@ def _hash_scheme(config: Any) -> str:
     return f"vllm:{config.cache_config.prefix_caching_hash_algo}:{kv_cache_utils.NONE_HASH.hex()}"
 
 
-def _engine_config(settings: Settings, slot: SlotLayout, block_tokens: int) -> dict[str, Any]:
+def _format(slots: Sequence[SlotLayout], groups: Sequence[Group]) -> str:
+    """What decides the bytes inside the pages; of several groups also which layers are together."""
+    if len(slots) == 1:
+        return slots[0].inner_format
+    described = (f"{group.description} {list(slot.layers)}: {slot.inner_format}" for slot, group in zip(slots, groups))
+    return "; ".join(described)
+
+
+def _engine_config(settings: Settings, slots: Sequence[SlotLayout], groups: Sequence[Group]) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "groups": [{"page_bytes": slot.page_bytes, "tokens_per_block": block_tokens, "kind": "full"}],
+        "groups": [{"page_bytes": slot.page_bytes, **group.description} for slot, group in zip(slots, groups)],
         "capacity": settings.capacity,
         "keep": settings.keep,
         "policy": settings.policy,
@@ -385,47 +399,3 @@ def _recompute_failures(transfer: Any) -> None:
             "vLLM would fail requests whose cached pages cannot be loaded, and does not let Roost change that. Add to "
             f"--kv-transfer-config: {_POLICY_LINE}"
         )
-
-
-def _require_supported(config: Any, cache: Any) -> None:
-    groups = cache.transfer_groups
-    parallel = config.parallel_config
-    if len(groups) != 1 or not all(_is_full(group.kv_cache_spec) for group in groups):
-        kinds = ", ".join(type(group.kv_cache_spec).__name__ for group in groups)
-        raise UnsupportedLayout(
-            f"this Roost keeps models with one kind of attention, full or MLA; this one has {kinds}. For models that "
-            "mix full attention with sliding windows, add --disable-hybrid-kv-cache-manager"
-        )
-    if parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1:
-        raise UnsupportedLayout("Roost does not support context parallelism yet")
-
-
-def _is_full(spec: Any) -> bool:
-    if isinstance(spec, UniformTypeKVCacheSpecs):
-        return all(_is_full(part) for part in spec.kv_cache_specs.values())
-    return isinstance(spec, FullAttentionSpec) and spec.tokens_per_state == 1
-
-
-def _replicas(config: Any, spec: Any, told: int) -> int:
-    """Consecutive tensor ranks with the same heads: what vLLM tells, or what follows from the number of heads."""
-    size = config.parallel_config.tensor_parallel_size
-    if told > 1:
-        return told
-    if config.model_config.use_mla:
-        return size
-    return max(1, size // config.model_config.get_total_num_kv_heads())
-
-
-def _inner_format(config: Any, group: Any, tensors: dict[str, Any]) -> str:
-    """What decides how a kernel lays out the inside of a row: which it is, instruction set, types, vLLM's version."""
-    import vllm
-
-    context = config.compilation_config.static_forward_context
-    kernels = set()
-    for name in tensors:
-        layer = context.get(name)
-        kernel = layer.get_attn_backend().get_name() if layer is not None else "unknown"
-        tensor = tensors[name]
-        tokens, content = tensor.shape[2:]
-        kernels.add(f"{kernel} {getattr(layer, 'isa', '')} {tensor.dtype} {tokens}x{content}")
-    return f"vllm {'.'.join(vllm.__version__.split('.')[:2])}: {'; '.join(sorted(kernels))}"

@@ -27,6 +27,8 @@ class Job:
     """A load that this step's forward pass needs."""
     missing: tuple[int, ...] = ()
     """Device blocks that were promised but are gone: failed before they began."""
+    group: int = 0
+    """Which of the ticket's slots the pages lie in."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class PoolTicket:
 
     address: str
     device: str
-    slot: SlotLayout
+    slots: tuple[SlotLayout, ...]
+    """One for each group of layers."""
     shards: tuple[tuple[int, int], ...]
     """(pipeline rank, tensor rank) of every shard."""
     attach_timeout: float

@@ -44,25 +44,28 @@ class WorkerSide:
     def __init__(self, open_worker: Callable[[PoolTicket], Any], clock: Callable[[], float] = time.monotonic):
         self._open_worker = open_worker
         self._clock = clock
-        self._pages: DevicePages | None = None
-        self._identity: WorkerPages | None = None
+        self._pages: Sequence[DevicePages] = ()
+        self._identity: Sequence[WorkerPages] = ()
         self._core: Any = None
         self._ticket: PoolTicket | None = None
         self._attach_error: str | None = None
         self._running: dict[int, _Running] = {}
         self._next_deadline = float("inf")
         self._releases: list[tuple[str, set[int]]] = []
+        self._loading: dict[str, int] = {}
+        """Requests that wait for so many loads."""
         self._received: set[str] = set()
         self._errors: set[int] = set()
+        self._failed: set[str] = set()
         self._report = StepReport()
 
-    def register(self, pages: DevicePages, identity: WorkerPages) -> None:
-        """Says where the KV cache lies; before anything else."""
+    def register(self, pages: Sequence[DevicePages], identity: Sequence[WorkerPages]) -> None:
+        """Says where the KV cache of each group of layers lies; before anything else."""
         self._pages = pages
         self._identity = identity
 
     @property
-    def identity(self) -> WorkerPages | None:
+    def identity(self) -> Sequence[WorkerPages]:
         """What the scheduler's side has to know of this worker's pages."""
         return self._identity
 
@@ -81,6 +84,9 @@ class WorkerSide:
 
     def load(self, orders: StepOrders) -> None:
         """Starts the loads, and waits for those that the step needs."""
+        for job in orders.loads:
+            if not job.waits:
+                self._loading[job.request] = self._loading.get(job.request, 0) + 1
         for job in orders.loads:
             if job.missing:
                 self._fail(job, job.missing)
@@ -114,6 +120,12 @@ class WorkerSide:
         errors, self._errors = self._errors, set()
         return errors
 
+    def take_failed(self, received: set[str]) -> set[str]:
+        """Which of the requests whose loads are over lack something: how models of several groups hear of it."""
+        failed = self._failed & received
+        self._failed -= failed
+        return failed
+
     def take_report(self) -> StepReport | None:
         """What the scheduler's side has to hear."""
         if not self._report.refused and not self._report.failed:
@@ -132,13 +144,14 @@ class WorkerSide:
     def _attach(self, ticket: PoolTicket) -> None:
         self._ticket = ticket
         pages, identity = self._pages, self._identity
-        if self._attach_error is not None or pages is None or identity is None:
+        if self._attach_error is not None or not pages:
             return
         try:
             core = self._open_worker(ticket)
-            shard = ticket.shards.index((identity.pipeline_rank, identity.tensor_rank))
-            parts = pages.copy_parts(ticket.slot, identity.part)
-            core.register(0, shard, len(ticket.shards), list(pages.regions), parts, pages.block_count)
+            for group, (own, where, slot) in enumerate(zip(identity, pages, ticket.slots)):
+                shard = ticket.shards.index((own.pipeline_rank, own.tensor_rank))
+                parts = where.copy_parts(slot, own.part)
+                core.register(group, shard, len(ticket.shards), list(where.regions), parts, where.block_count)
         except (RoostError, ValueError) as error:
             # A cache that cannot be reached costs time, not answers.
             self._attach_error = str(error)
@@ -153,7 +166,7 @@ class WorkerSide:
             self._refuse(job)
             return
         try:
-            core.submit(job.number, job.verb, 0, job.number, blocks, slots)
+            core.submit(job.number, job.verb, job.group, job.number, blocks, slots)
         except RoostError as error:
             log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(blocks), error)
             self._refuse(job)
@@ -164,9 +177,9 @@ class WorkerSide:
 
     def _share(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
         """The pages that this worker writes: of pages that several ranks hold, each stores its share."""
-        identity = self._identity
-        if job.verb == LOAD or identity is None or identity.replicas == 1:
+        if job.verb == LOAD or not self._identity or self._identity[job.group].replicas == 1:
             return job.blocks, job.slots
+        identity = self._identity[job.group]
         mine = job.slots[:, 0] % identity.replicas == identity.tensor_rank % identity.replicas
         job.blocks, job.slots = job.blocks[mine], np.ascontiguousarray(job.slots[mine])
         return job.blocks, job.slots
@@ -179,11 +192,20 @@ class WorkerSide:
             self._finish(job)
 
     def _fail(self, job: Job, blocks: Sequence[int]) -> None:
-        self._errors.update(blocks)
+        if len(self._pages) > 1:
+            # Block numbers are a group's own: only the request can be named.
+            self._failed.add(job.request)
+        else:
+            self._errors.update(blocks)
         self._report.failed.add(job.request)
 
     def _finish(self, job: Job) -> None:
-        if job.verb == LOAD and not job.waits:
+        if job.verb == STORE or job.waits:
+            return
+        left = self._loading.pop(job.request, 1) - 1
+        if left > 0:
+            self._loading[job.request] = left
+        else:
             self._received.add(job.request)
 
     def _poll(self) -> None:

@@ -1,0 +1,73 @@
+"""What Roost reads of vLLM's model: its groups of layers, who holds which heads, what is inside a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vllm.v1.kv_cache_interface import (
+    FullAttentionSpec,
+    MambaSpec,
+    SlidingWindowMLASpec,
+    SlidingWindowSpec,
+    UniformTypeKVCacheSpecs,
+)
+
+from roost.vllm.groups import FULL, STATE, WINDOW, Group
+from roost.vllm.pages import UnsupportedLayout
+
+
+def groups_of(cache: Any) -> tuple[Group, ...]:
+    """The groups whose pages are kept, in vLLM's order."""
+    return tuple(
+        _group(cache.kv_cache_groups[number].kv_cache_spec, number) for number in cache.transfer_group_ids
+    )
+
+
+def require_supported(config: Any, cache: Any) -> None:
+    """Raises `UnsupportedLayout` for what Roost cannot keep."""
+    parallel = config.parallel_config
+    if parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1:
+        raise UnsupportedLayout("Roost does not support context parallelism yet")
+    if len(cache.transfer_groups) > 1 and parallel.pipeline_parallel_size > 1:
+        raise UnsupportedLayout("Roost does not split models with several groups of layers into pipeline stages yet")
+
+
+def _group(spec: Any, number: int) -> Group:
+    if isinstance(spec, UniformTypeKVCacheSpecs):
+        groups = {_group(part, number) for part in spec.kv_cache_specs.values()}
+        if len(groups) == 1:
+            return groups.pop()
+    elif isinstance(spec, FullAttentionSpec) and spec.tokens_per_state == 1:
+        return Group(FULL, spec.block_size, number)
+    elif isinstance(spec, SlidingWindowSpec) and not isinstance(spec, SlidingWindowMLASpec):
+        # The window counts the token to be computed.
+        return Group(WINDOW, spec.block_size, number, spec.sliding_window - 1 + spec.extra_retained_tokens)
+    raise UnsupportedLayout(
+        f"this Roost keeps full attention, MLA and sliding windows; this model has {type(spec).__name__}. For models "
+        "that mix kinds of attention, --disable-hybrid-kv-cache-manager may help"
+    )
+
+
+def replicas(config: Any, spec: Any, told: int) -> int:
+    """Consecutive tensor ranks with the same heads: what vLLM tells, or what follows from the number of heads."""
+    size = config.parallel_config.tensor_parallel_size
+    if told > 1:
+        return told
+    if config.model_config.use_mla:
+        return size
+    return max(1, size // config.model_config.get_total_num_kv_heads())
+
+
+def inner_format(config: Any, tensors: dict[str, Any]) -> str:
+    """What decides how a kernel lays out the inside of a row: which it is, instruction set, types, vLLM's version."""
+    import vllm
+
+    context = config.compilation_config.static_forward_context
+    kernels = set()
+    for name in tensors:
+        layer = context.get(name)
+        kernel = layer.get_attn_backend().get_name() if layer is not None else "unknown"
+        tensor = tensors[name]
+        tokens, content = tensor.shape[2:]
+        kernels.add(f"{kernel} {getattr(layer, 'isa', '')} {tensor.dtype} {tokens}x{content}")
+    return f"vllm {'.'.join(vllm.__version__.split('.')[:2])}: {'; '.join(sorted(kernels))}"
