@@ -58,7 +58,7 @@ public enum DataType: String, Sendable, CaseIterable {
 
 /// What a device is; constant while the process lives, except for the free memory.
 public struct DeviceDescription: Sendable {
-  /// The name that opens it: `cpu:0`, `cuda:1`.
+  /// The name that opens it: `cpu:0`.
   public var uri: String
   /// The product's name.
   public var name: String
@@ -77,6 +77,12 @@ public struct DeviceDescription: Sendable {
   /// The shortest contiguous run, in bytes, that the device's own copy path moves at a good speed; shorter runs are
   /// worth staging. 0: every run is.
   public var efficientRunBytes: Int
+  /// The version of the vendor's driver as the vendor writes it; nil if there is none.
+  public var driverVersion: String?
+  /// The address on the PCI bus, `0000:17:00.0`; nil if it has none.
+  public var busAddress: String?
+  /// Whether this implementation was ever run on such a device; if not, it was tested on a simulated driver alone.
+  public var isTestedOnHardware = true
 
   /// Describes a device.
   public init(

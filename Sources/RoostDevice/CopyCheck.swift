@@ -1,14 +1,13 @@
-import RoostDevice
 import RoostPrimitives
 
 /// What can be seen of a wrong copy without knowing the caller's memory: the null page and addresses that wrap around.
 /// An accelerator reports these the same way: late, through its stream.
-enum CopyCheck {
+public enum CopyCheck {
   /// The first page is never mapped.
-  private static let addressMin: UInt = 4096
+  @usableFromInline static let addressMin: UInt = 4096
 
   /// Whether a piece may point at memory. An empty piece may have any address.
-  @inline(__always) static func isValid(_ piece: CopyPiece) -> Bool {
+  @inlinable @inline(__always) public static func isValid(_ piece: CopyPiece) -> Bool {
     guard piece.byteCount > 0 else { return true }
     let sourceEnd = piece.source.addingReportingOverflow(piece.byteCount)
     let targetEnd = piece.target.addingReportingOverflow(piece.byteCount)
@@ -16,12 +15,12 @@ enum CopyCheck {
   }
 
   /// The error of a bad piece.
-  static func error(of piece: CopyPiece, index: Int) -> RoostError {
+  public static func error(of piece: CopyPiece, index: Int) -> RoostError {
     error(source: piece.source, target: piece.target, byteCount: "\(piece.byteCount)", index: index)
   }
 
   /// The error of a strided copy; nil if it is right.
-  static func error(in rows: StridedCopy) -> RoostError? {
+  public static func error(in rows: StridedCopy) -> RoostError? {
     guard rows.rowByteCount > 0, rows.rowCount > 0 else {
       return rows.rowByteCount < 0 || rows.rowCount < 0 ? error(of: rows) : nil
     }
