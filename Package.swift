@@ -53,6 +53,8 @@ let package = Package(
   products: [
     .executable(name: "roost", targets: ["roost"]),
     .library(name: "RoostABI", type: .dynamic, targets: ["RoostABI"]),
+    .library(name: "ExampleDevice", type: .dynamic, targets: ["ExampleDevice"]),
+    .library(name: "SimulatedDrivers", type: .dynamic, targets: ["SimulatedDrivers"]),
   ],
   targets: [
     library("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
@@ -62,6 +64,7 @@ let package = Package(
     .target(
       name: "CRoostRing", path: "Sources/Shims/CRoostRing", cSettings: cSettings,
       linkerSettings: [.linkedLibrary(":liburing.a")]),
+    .target(name: "CRoostVendors", path: "Sources/Shims/CRoostVendors", cSettings: cSettings),
     .target(name: "CRoostPlatform", path: "Sources/Shims/CRoostPlatform", cSettings: cSettings),
 
     module("RoostPrimitives", ["CRoostPlatform", "CCrypto", "CXXHash"]),
@@ -78,10 +81,15 @@ let package = Package(
       ]),
     module("TierDisk", at: "Tiers/TierDisk", ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
+    module("DeviceCUDA", at: "Devices/DeviceCUDA", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
+    module("DevicePlugin", at: "Devices/DevicePlugin", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module(
       "RoostBuiltins",
-      ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "TierDisk"]),
+      [
+        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "DeviceCUDA",
+        "DevicePlugin", "TierDisk",
+      ]),
     module(
       "RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"]),
     module("RoostSimulation", ["RoostPrimitives", "RoostStorage"]),
@@ -110,8 +118,8 @@ let package = Package(
     .executableTarget(
       name: "roost",
       dependencies: [
-        "RoostPrimitives", "RoostLayout", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench", "RoostBuiltins",
-        "RoostConsole", "RoostLayoutText", "TierDisk",
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostPool", "RoostEngine", "RoostReplay", "RoostBench",
+        "RoostBuiltins", "RoostConsole", "RoostLayoutText", "TierDisk",
       ],
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
@@ -144,7 +152,13 @@ let package = Package(
       "ConformanceTests",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostBuiltins", "RoostConformance", "DeviceCPU", "DeviceMock",
+        "DeviceCUDA", "DevicePlugin", "CRoostVendors", "RoostEngine", "RoostPool",
       ]),
+    .target(
+      name: "ExampleDevice", dependencies: ["CRoostVendors"], path: "Examples/device", publicHeadersPath: ".",
+      cSettings: cSettings),
+    // Vendors' drivers on host memory: libraries that tests open as a program opens the real ones.
+    .target(name: "SimulatedDrivers", path: "Tests/SimulatedDrivers", cSettings: cSettings),
     tests(
       "SimulationTests",
       [

@@ -1,5 +1,8 @@
 import DeviceCPU
+import DeviceCUDA
 import DeviceMock
+import DevicePlugin
+import Glibc
 import RoostBlocks
 import RoostDevice
 import RoostPrimitives
@@ -8,16 +11,40 @@ import TierDisk
 
 /// The one list of what is built in.
 public enum Builtins {
-  /// A registry with the built-in devices, to which others may be added.
+  /// A registry with the built-in devices and the plug-ins that ROOST_DEVICE_PLUGINS lists, to which others may be added.
+  ///
+  /// Vendors' libraries are opened when a device is asked for. ROOST_CUDA_LIBRARY and the like name a library that is not
+  /// where the vendor installs it.
   public static func devices() -> DeviceRegistry {
     let registry = DeviceRegistry()
-    registry.register("cpu") { (index: Int) throws(RoostError) -> any Device in
-      try CPUDevice(CPUDeviceConfiguration(index: index))
-    }
-    registry.register("mock") { (index: Int) throws(RoostError) -> any Device in
-      try MockDevice(MockDeviceConfiguration(seed: UInt64(index)))
+    registry.register(
+      DeviceKind("cpu", vendor: "host", isAccelerator: false) { (index) throws(RoostError) in
+        try CPUDevice(CPUDeviceConfiguration(index: index))
+      })
+    registry.register(
+      DeviceKind("mock", vendor: "none", isAccelerator: false, isListed: false) { (index) throws(RoostError) in
+        try MockDevice(MockDeviceConfiguration(seed: UInt64(index)))
+      })
+    for vendor in [CUDAVendor.mooreThreads, .nvidia] { registry.register(cuda(vendor)) }
+    for path in (variable("ROOST_DEVICE_PLUGINS") ?? "").split(separator: ":") {
+      registry.register(PluginLibrary.kind(path: String(path)))
     }
     return registry
+  }
+
+  private static func cuda(_ vendor: CUDAVendor) -> DeviceKind {
+    let library = variable("ROOST_\(vendor.scheme.uppercased())_LIBRARY")
+    return DeviceKind(
+      vendor.scheme, vendor: vendor.name,
+      count: { () throws(RoostError) in try CUDADriver.deviceCount(vendor, library: library) },
+      open: { (index) throws(RoostError) in
+        DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: index, vendor: vendor, library: library)))
+      })
+  }
+
+  private static func variable(_ name: String) -> String? {
+    guard let text = getenv(name).map({ String(cString: $0) }), !text.isEmpty else { return nil }
+    return text
   }
 
   /// A registry with the built-in tiers, to which others may be added.

@@ -11,6 +11,7 @@ struct Roost {
   static let commands: [Command] = [
     ReplayCommand.command,
     BenchCommand.command,
+    DevicesCommand.command,
     LayoutCommand.command,
     DiskCommand.command,
     WorkerCommand.command,

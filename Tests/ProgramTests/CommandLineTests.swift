@@ -38,7 +38,7 @@ import Testing
     (["replay", "--dry-run", "--host-blocks", "9000000000000000000"], "but this machine has"),
     (["replay", "--model", "lama-3.1-8b"], "did you mean 'llama-3.1-8b'?"),
     (["replay", "--block-bytes", "1"], "--block-bytes must be at least"),
-    (["replay", "--device", "cuda:0"], "there is no device of the kind 'cuda'"),
+    (["replay", "--device", "quantum:0"], "there is no device of the kind 'quantum'"),
     (["replay", "--fault", "corrupt"], "--fault takes corrupt=N"),
     (["replay", "--fault", "corrupt=1", "--dry-run"], "a dry run moves no bytes"),
     (["replay", "--fault", "corrupt=1", "--no-verify"], "--fault needs --verify"),

@@ -14,6 +14,7 @@ enum ModuleMap {
 
   static let rows: [String: Set<String>] = [
     "CCrypto": [], "CRoostPlatform": [], "CRoostRing": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
+    "CRoostVendors": [],
     "RoostPrimitives": ["CCrypto", "CRoostPlatform", "CXXHash"],
     "RoostLayout": ["RoostPrimitives"],
     "RoostDevice": ["RoostPrimitives"],
@@ -27,9 +28,12 @@ enum ModuleMap {
     ],
     "TierDisk": ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"],
     "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
+    "DeviceCUDA": ["RoostPrimitives", "RoostDevice", "CRoostVendors"],
+    "DevicePlugin": ["RoostPrimitives", "RoostDevice", "CRoostVendors"],
     "DeviceMock": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "RoostBuiltins": [
-      "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "TierDisk",
+      "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "DeviceCUDA",
+      "DevicePlugin", "TierDisk",
     ],
     "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"],
     "RoostSimulation": ["RoostPrimitives", "RoostStorage"],

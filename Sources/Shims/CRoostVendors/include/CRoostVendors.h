@@ -1,0 +1,11 @@
+// What vendors' driver libraries export, one table each, and the loops over arrays that are too hot for anything but C.
+// No vendor's header and no vendor's library is needed to build this: signatures and numbers are written here.
+#ifndef CROOST_VENDORS_H
+#define CROOST_VENDORS_H
+
+#include "cuda_symbols.h"
+#include "plugin_table.h"
+#include "roost_device.h"
+#include "symbol_table.h"
+
+#endif
