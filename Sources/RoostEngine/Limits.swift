@@ -48,6 +48,11 @@ enum Limits {
   /// How often a drain looks whether the leases have ended.
   static let drainPollMicroseconds: UInt32 = 200
 
+  /// How often a data plane looks for chunks that were committed meanwhile: committing one takes about as long.
+  static let chunkLookSeconds = 0.1
+  /// How long a copy of one piece by way of the host may take, in benchmarks and tests.
+  static let bounceSeconds = 30.0
+
   /// Bytes that `forget` zeroes while it holds the engine's lock: a tenth of a millisecond at 10 GB/s, or one page.
   static let eraseTurnBytes = 1 << 20
 

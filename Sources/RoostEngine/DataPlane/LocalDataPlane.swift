@@ -17,6 +17,7 @@ public final class LocalDataPlane: DataPlane {
   private let engine: Engine?
   private let templates: Locked<[PageTemplate?]>
   private let queue: TransferQueue
+  private let registrar: ChunkRegistrar?
   private let jobs = Locked(Jobs())
   /// Results that a caller of `poll` had no room for.
   private let ended = Locked<[JobResult]>([])
@@ -59,6 +60,8 @@ public final class LocalDataPlane: DataPlane {
       hasEnded = false
     }
     ended.withLock { $0.append(contentsOf: harvest()) }
+    // While a copy runs, the device may still need what is registered.
+    if hasEnded { registrar?.stop() }
     return hasEnded
   }
 
@@ -97,6 +100,7 @@ public final class LocalDataPlane: DataPlane {
     self.device = device
     self.templates = Locked(templates)
     queue = try TransferQueue(device: device)
+    registrar = try ChunkRegistrar(view.memory, with: device)
   }
 
   /// See `DataPlane`; nothing is waited for.

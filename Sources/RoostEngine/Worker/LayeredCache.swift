@@ -5,8 +5,8 @@ import RoostPrimitives
 import RoostTransfer
 
 /// A KV cache on a device the way serving engines lay it out: one tensor a layer, each with a piece of every block. For
-/// workers, benchmarks and tests, which fill it with patterns and compare; they need a device whose memory the host
-/// can address.
+/// workers, benchmarks and tests, which fill it with patterns and compare; on a device whose memory the host cannot
+/// address, by way of a piece of host memory.
 ///
 /// Owns its device memory. Filling and comparing is up to the caller to order against copies.
 public final class LayeredCache: Sendable {
@@ -36,16 +36,18 @@ public final class LayeredCache: Sendable {
   public let template: PageTemplate
   private let device: any Device
   private let tensors: [DeviceMemory]
+  /// Nil if the host addresses the device's memory.
+  private let bounce: Locked<DeviceBounce>?
 
   /// Allocates the tensors.
   ///
-  /// - Throws: `invalidInput` for an empty shape, `unsupported` for a device that the host cannot address, or what the
-  ///   device throws when it has no memory.
+  /// - Throws: `invalidInput` for an empty shape, or what the device throws when it has no memory.
   public init(_ shape: Shape, on device: any Device) throws(RoostError) {
     guard shape.layerCount > 0, shape.pieceByteCount > 0, shape.blockCount > 0 else {
       throw RoostError(.invalidInput, "a cache has at least one layer, one byte and one block")
     }
-    try device.require(.hostAddressable)
+    let isAddressable = device.description.capabilities.contains(.hostAddressable)
+    bounce = isAddressable ? nil : Locked(try DeviceBounce(device, byteCount: shape.pieceByteCount))
     self.shape = shape
     self.device = device
     var tensors: [DeviceMemory] = []
@@ -95,29 +97,45 @@ public final class LayeredCache: Sendable {
   ///
   /// - Precondition: the block exists.
   public func fill(_ block: UInt32, seed: UInt64) {
-    forEachPiece(block) { piece, firstWord in
+    forEachPiece(block, .hostToDevice) { piece, firstWord in
       roost_pattern_fill(piece, shape.pieceByteCount, seed, firstWord)
     }
   }
 
-  /// The number of bytes of a block that differ from the pattern of a seed.
+  /// The number of bytes of a block that differ from the pattern of a seed; all of a piece that the device does not give.
   ///
   /// - Precondition: the block exists.
   public func wrongByteCount(_ block: UInt32, seed: UInt64) -> Int {
     var wrong = 0
-    forEachPiece(block) { piece, firstWord in
+    let failed = forEachPiece(block, .deviceToHost) { piece, firstWord in
       wrong += roost_pattern_compare(piece, shape.pieceByteCount, seed, firstWord, nil)
     }
-    return wrong
+    return wrong + failed * shape.pieceByteCount
   }
 
-  private func forEachPiece(_ block: UInt32, _ body: (UnsafeMutableRawPointer, UInt64) -> Void) {
+  /// Calls `body` with every piece of a block, where the host can write or read it. Returns how many could not be copied.
+  @discardableResult private func forEachPiece(
+    _ block: UInt32, _ direction: CopyDirection, _ body: (UnsafeMutableRawPointer, UInt64) -> Void
+  ) -> Int {
     precondition(Int(block) < shape.blockCount, "the device has no such block")
     let wordsPerPiece = UInt64((shape.pieceByteCount + 7) / 8)
+    var failed = 0
     for (layer, tensor) in tensors.enumerated() {
       let address = tensor.address + UInt(Int(block) * shape.pieceByteCount)
-      // The device is host-addressable, and allocated memory does not begin at 0.
-      body(UnsafeMutableRawPointer(bitPattern: address)!, UInt64(layer) * wordsPerPiece)
+      let firstWord = UInt64(layer) * wordsPerPiece
+      guard bounce != nil else {
+        // The device is host-addressable, and allocated memory does not begin at 0.
+        body(UnsafeMutableRawPointer(bitPattern: address)!, firstWord)
+        continue
+      }
+      let isCopied = bounce?.withLock { bounce -> Bool in
+        guard let bytes = bounce.bytes else { return false }
+        if direction == .deviceToHost, !bounce.copy(shape.pieceByteCount, address, direction) { return false }
+        body(bytes, firstWord)
+        return direction == .deviceToHost || bounce.copy(shape.pieceByteCount, address, direction)
+      }
+      if isCopied != true { failed += 1 }
     }
+    return failed
   }
 }
