@@ -5,11 +5,11 @@ SOAK_ROUNDS ?= 10
 SOURCES := Package.swift Sources Tests
 SWIFT_TEST := swift test --disable-xctest
 
-.PHONY: help setup build demo test test-vllm demo-vllm bench bench-vllm soak sanitize lint format clean
+.PHONY: help setup build demo test test-devices test-vllm demo-vllm bench bench-vllm soak sanitize lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -E '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): .*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): .*## /\1\t/' | expand -t 14
 
 setup: ## checks the toolchain and installs the Debian packages that are missing
 	@Tools/setup
@@ -23,9 +23,15 @@ demo: build ## replays the built-in workload through real memory, checks every b
 test: setup ## every test, debug; the page of the report in a browser, where there is one
 	swift build --build-tests
 	$(SWIFT_TEST) --skip-build
+	Tests/KernelTests/run
 	Tests/ABITests/run
 	Tests/PythonTests/run
 	Tests/Browser/run
+
+test-devices: setup ## every device that can be had: the CPU, the mock, simulated drivers with all their faults, a plug-in
+	swift build --build-tests
+	$(SWIFT_TEST) --skip-build --filter ConformanceTests
+	Tests/KernelTests/run
 
 test-vllm: setup ## the proof on a real vLLM: installs one (3.5 GB, once), makes tiny models, runs every case
 	@Tests/vllm/run

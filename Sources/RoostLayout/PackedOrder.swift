@@ -5,7 +5,7 @@ public enum PackedOrder: String, Hashable, Sendable, CaseIterable {
   case lbhnc
   /// A tensor a layer, tokens outside heads ("NHD").
   case lbnhc
-  /// A tensor a layer, heads outside blocks (ROCm).
+  /// A tensor a layer, heads outside blocks.
   case lhbnc
   /// One tensor for all layers, blocks outermost, heads outside tokens.
   case blhnc

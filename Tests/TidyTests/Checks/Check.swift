@@ -25,5 +25,5 @@ struct Finding: CustomStringConvertible {
 /// All of them; a new check is one line here, and a suite that shows it a bad and a good snippet.
 let allChecks: [any Check] = [
   ImportCheck(), LengthCheck(), DocumentationCheck(), NameCheck(), DirectionCheck(), MarkerCheck(), TrapCheck(),
-  PortabilityCheck(),
+  PortabilityCheck(), VendorCheck(),
 ]
