@@ -15,6 +15,8 @@ import host as hosts
 hosts.prepare(in_process=True)
 
 from vllm import SamplingParams  # noqa: E402
+from vllm.config import KVEventsConfig  # noqa: E402
+from vllm.distributed.kv_events import MEDIUM_CPU, BlockRemoved, BlockStored  # noqa: E402
 from vllm.distributed.kv_transfer import get_kv_transfer_group  # noqa: E402
 
 SEED = 41
@@ -35,9 +37,11 @@ class Windows(unittest.TestCase):
     def setUpClass(cls):
         print(f"seed {SEED}", flush=True)
         model = Path(os.environ["ROOST_TEST_MODELS"]) / "gemma"
-        cls.host = hosts.Host(
-            hosts.Spec(model=str(model), in_process=True, settings={"load_timeout": 1.0}, tokens=6)
-        )
+        events = {"kv_events_config": KVEventsConfig(enable_kv_cache_events=True, publisher="null")}
+        spec = hosts.Spec(model=str(model), in_process=True, settings={"load_timeout": 1.0}, tokens=6, arguments=events)
+        cls.host = hosts.Host(spec)
+        cls.events = []
+        cls.host.core.scheduler.kv_event_publisher.publish = lambda batch: cls.events.extend(batch.events)
         cls.recorder = staticmethod(cls.host.record())
         cls.scheduler = cls.host.core.scheduler.connector.scheduler_side
         cls.worker = get_kv_transfer_group().worker_side
@@ -166,6 +170,40 @@ class Windows(unittest.TestCase):
         )
         known = self.scheduler.engine.stats()
         self.assertEqual(known["allocated"] + known["free"], known["capacity"])
+
+
+    def test_9a_events_tell_what_the_pool_holds(self):
+        self._check(0, self._ask(PROMPTS[0]))
+        self.assertEqual(len(self._told()), self.scheduler.engine.stats()["allocated"])
+        stored = [event for event in self.events if isinstance(event, BlockStored) and event.medium == MEDIUM_CPU]
+        specs = {
+            (event.group_idx, event.kv_cache_spec_kind, event.kv_cache_spec_sliding_window, event.block_size)
+            for event in stored
+        }
+        windows = {(number, "sliding_window", 128, hosts.BLOCK) for number in range(GROUPS - FULL_GROUPS)}
+        self.assertEqual(specs, windows | {(GROUPS - 1, "full_attention", None, hosts.BLOCK)})
+        others = [event for event in self.events if event not in stored]
+        on_device = {name for event in others for name in getattr(event, "block_hashes", ())}
+        self.assertLessEqual({name for _, name in self._told()}, on_device, "the hashes are vLLM's")
+        self.assertTrue(self.host.llm.reset_prefix_cache(reset_connector=True))
+        self._check(0, self._ask(PROMPTS[0]))
+        self.assertEqual(len(self._told()), self.scheduler.engine.stats()["allocated"])
+
+    def _told(self) -> set[tuple[int, bytes]]:
+        """Group and hash of what is there, if the events are right."""
+        self._nothing_is_held()
+        self.host.ask([300, 301, 302])  # vLLM publishes with a step
+        self.host.drain()
+        held: set[tuple[int, bytes]] = set()
+        for event in self.events:
+            names = {(event.group_idx, name) for name in getattr(event, "block_hashes", ())}
+            if isinstance(event, BlockStored) and event.medium == MEDIUM_CPU:
+                self.assertFalse(held & names, "stored twice")
+                held |= names
+            elif isinstance(event, BlockRemoved) and event.medium == MEDIUM_CPU:
+                self.assertLessEqual(names, held)
+                held -= names
+        return held
 
 
 def _common(prompt: list[int], other: list[int]) -> int:

@@ -25,6 +25,7 @@ import roost
 from roost.vllm import identity, stats
 from roost.vllm.config import ConfigurationError, Settings
 from roost.vllm.device_cache import DeviceCache
+from roost.vllm.events import EVENTS_MAX, Events
 from roost.vllm.groups import Group
 from roost.vllm.jobs import PoolTicket, StepOrders, StepReport
 from roost.vllm.model import groups_of, inner_format, replicas, require_supported
@@ -122,6 +123,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         self.worker_side: WorkerSide | None = None
         self._steps = 0
         self._block_pool: Any = None
+        self._events: Events | None = None
         if role == KVConnectorRole.SCHEDULER:
             _recompute_failures(self._kv_transfer_config)
         else:
@@ -206,7 +208,12 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         workers = [handshake.pages for _, handshake in sorted(metadata.items())]
         slots = tuple(SlotLayout.compose(parts) for parts in zip(*workers))
         settings, config, groups = self.settings, self._vllm_config, self._groups
-        engine = roost.Engine(json.dumps(_engine_config(settings, slots, groups)))
+        description = _engine_config(settings, slots, groups)
+        if config.kv_events_config is not None and config.kv_events_config.enable_kv_cache_events:
+            description["events_max"] = EVENTS_MAX
+        engine = roost.Engine(json.dumps(description))
+        if "events_max" in description:
+            self._events = Events(engine, self._kv_cache_config)
         self._finalizer = weakref.finalize(self, engine.close, _CLOSE_SECONDS)
         ticket = PoolTicket(
             address=engine.address,
@@ -303,7 +310,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         return RoostPromMetrics(vllm_config, metric_types, labelnames, per_engine_labelvalues)
 
     def take_events(self) -> Iterable[Any]:
-        return ()
+        return () if self._events is None else self._events.take()
 
     def shutdown(self) -> None:
         """Waits for copies to end and lets the pool go; a kept one stays for the next engine."""
