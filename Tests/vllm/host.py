@@ -54,6 +54,10 @@ class Spec:
     """Seconds to wait at the end, for stores and seals that run behind."""
     stays: bool = False
     """Waits to be killed instead of ending."""
+    connector: str = "roost.vllm"
+    """The module of the connector."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """More variables, set before vLLM starts."""
 
 
 @dataclass
@@ -109,7 +113,7 @@ class Host:
         if spec.settings is not None:
             arguments["kv_transfer_config"] = KVTransferConfig(
                 kv_connector="RoostConnector",
-                kv_connector_module_path="roost.vllm",
+                kv_connector_module_path=spec.connector,
                 kv_role="kv_both",
                 kv_connector_extra_config=spec.settings,
             )
@@ -221,6 +225,7 @@ def run(spec: Spec) -> dict[str, Any]:
 def main() -> None:
     specs = [Spec(**spec) for spec in json.loads(Path(sys.argv[1]).read_text())]
     prepare(specs[0].in_process)
+    os.environ.update(specs[0].environment)
     result = [run(spec) for spec in specs]
     temporary = Path(sys.argv[2] + ".part")
     temporary.write_text(json.dumps(result))

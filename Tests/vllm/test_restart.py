@@ -1,71 +1,23 @@
-"""Pools that outlive vLLM: new engine objects, new processes, killed ones, other weights, other parallelism, damage."""
+"""Pools that outlive vLLM: new engine objects, new processes, killed ones, other weights, damage."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from dataclasses import asdict
 from pathlib import Path
 
 import host as hosts
+from running import HERE, START_SECONDS, Run
 
-HERE = Path(__file__).parent
 MODELS = Path(os.environ["ROOST_TEST_MODELS"])
 SEED = 31
 PROMPTS = hosts.prompts(6, SEED)
-START_SECONDS = 300
-
-
-class Run:
-    """One process with vLLM in it, a child of this one; its engines follow one another."""
-
-    def __init__(self, *specs: hosts.Spec):
-        self.folder = Path(tempfile.mkdtemp(prefix="roost-vllm-"))
-        (self.folder / "spec.json").write_text(json.dumps([asdict(spec) for spec in specs]))
-        self.result = self.folder / "result.json"
-        self.log = self.folder / "log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, HERE / "host.py", self.folder / "spec.json", self.result],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def answers(self) -> list[dict]:
-        """What each engine of the process answered, with tokens as `Answer`."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self.result.exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"no answers; the log ends with:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.1)
-        engines = json.loads(self.result.read_text())
-        for engine in engines:
-            engine["answers"] = [hosts.Answer(**answer) for answer in engine["answers"]]
-        return engines
-
-    def ended(self) -> list[dict]:
-        answers = self.answers()
-        code = self.process.wait(timeout=60)
-        if code != 0:
-            raise AssertionError(f"exit {code}; the log ends with:\n{self.log.read_text()[-3000:]}")
-        shutil.rmtree(self.folder)
-        return answers
-
-    def kill(self) -> list[dict]:
-        """Ends the process and vLLM's own children at once, as a crash would."""
-        answers = self.answers()
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=60)
-        shutil.rmtree(self.folder)
-        return answers
 
 
 class KeptPool(unittest.TestCase):
@@ -111,12 +63,7 @@ class KeptPool(unittest.TestCase):
         self.assertEqual(others["counters"]["roost_load_bytes"], 0)
         self.assertNotEqual(type(self).cold[0].differs(others["answers"][0]), "")
 
-    def test_3_another_tensor_parallel_size_finds_everything(self):
-        arguments = {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"}
-        (engine,) = Run(self.spec(in_process=False, arguments=arguments)).ended()
-        self.check_warm(engine)
-
-    def test_4_what_a_killed_process_left_is_adopted_and_damage_shows_unless_pages_are_checked(self):
+    def test_3_what_a_killed_process_left_is_adopted_and_damage_shows_unless_pages_are_checked(self):
         shutil.rmtree(self.folder)
         os.mkdir(self.folder)
         Run(self.spec(in_process=False, stays=True, linger=3.0)).kill()
