@@ -110,11 +110,21 @@ import Testing
       let place = SlotPlace(segment: UInt32(number), index: UInt32(number * 7))
       let store = StoreID(low: number, high: 9)
       let header = PageHeader(
-        state: .live, name: sheet.name, facts: sheet.facts, place: place, epoch: number + 1, generation: ~number,
+        state: .live, name: sheet.name, facts: sheet.facts, place: place, epoch: number + 1,
+        generation: Limits.generationMax - 1 - number,
         writtenAt: number)
       header.encode(into: memory.bytes, store: store)
       let read = PageHeader.decode(memory.start, store: store, place: place, epoch: number + 1, slotByteCount: 4096)
       #expect(try read.get() == header)
+      var excessive = header
+      excessive.generation = Limits.generationMax
+      excessive.encode(into: memory.bytes, store: store)
+      let refused = PageHeader.decode(memory.start, store: store, place: place, epoch: number + 1, slotByteCount: 4096)
+      guard case .failure(let fault) = refused, fault.fault == .damaged else {
+        Issue.record("a generation was believed that cannot be counted on from")
+        continue
+      }
+      header.encode(into: memory.bytes, store: store)
       var elsewhere = place
       elsewhere.index += 1
       for (place, epoch) in [(elsewhere, number + 1), (place, number)] {

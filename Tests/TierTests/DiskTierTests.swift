@@ -147,6 +147,31 @@ import Testing
     #expect(tier.usage.pageCount > before * 3 / 4 && tier.usage.pageCount < before)
   }
 
+  @Test func aSizeThatCameLateTakesTheRoomOfOneThatNobodyAsksFor() throws {
+    let tier = try DiskTierTests.opened(DiskTierTests.disk())
+    _ = try tier.write(DiskTierTests.sheets(0..<300, byteCount: 4096))
+    for number in 1000..<1200 as Range<UInt64> {
+      #expect(try tier.write(DiskTierTests.sheets(number..<(number + 1), byteCount: 24_576)) == [.done])
+    }
+    // 7 segments of 4 slots each; all but a remainder of one segment belong to the new size.
+    let usage = tier.usage
+    #expect(usage.pageBytes >= 6 * 4 * 24_576, "\(usage.pageBytes) bytes of pages")
+    #expect(try tier.read(DiskTierTests.sheets(1190..<1200, byteCount: 24_576)).allSatisfy { $0 == .done })
+  }
+
+  @Test func aSizeThatIsReadKeepsItsRoom() throws {
+    let tier = try DiskTierTests.opened(DiskTierTests.disk())
+    let old = DiskTierTests.sheets(0..<60, byteCount: 4096)
+    _ = try tier.write(DiskTierTests.sheets(100..<300, byteCount: 4096))
+    _ = try tier.write(old)
+    for number in 1000..<1200 as Range<UInt64> {
+      _ = try tier.write(DiskTierTests.sheets(number..<(number + 1), byteCount: 24_576))
+      _ = try tier.read(old)
+    }
+    let kept = try tier.read(old).count { $0 == .done }
+    #expect(kept > 40, "\(kept) of 60 pages that are read all the time are left")
+  }
+
   @Test func aPageThatRottedIsCorruptOnceThenMissingAndStaysSetAside() throws {
     let disk = DiskTierTests.disk()
     var tier = try DiskTierTests.opened(disk)

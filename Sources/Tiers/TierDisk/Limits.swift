@@ -50,6 +50,11 @@ enum Limits {
   static let writePauseSecondsMin = 1.0
   /// The longest pause: how long space that has returned stays unused.
   static let writePauseSecondsMax = 60.0
+  /// Generations and epochs of files that can be believed: 2^60 is more pages than any drive lives to write, and adding to
+  /// them does not overflow.
+  static let generationMax: UInt64 = 1 << 60
+  /// Openings of one tier: an epoch begins at the session's number times 2^20.
+  static let sessionMax: UInt64 = 1 << 40
   /// Identities of one tier: 2^20 of 32 bytes and a dictionary entry are about 100 MiB.
   static let identityCountMax = 1 << 20
   /// Memory that pages without the alignment of the drive are copied through, per operation at once; larger ones get

@@ -92,7 +92,7 @@ struct PageHeader: Hashable, Sendable {
     let hashByteCount: UInt32 = fields.get(120)
     let byteCount = Int(fields.get(124, as: UInt32.self))
     guard hashByteCount >= Key.hashByteCountMin, hashByteCount <= Key.hashByteCountMax, byteCount > 0,
-      byteCount <= slotByteCount
+      byteCount <= slotByteCount, fields.get(48, as: UInt64.self) < Limits.generationMax
     else { return .failure(FaultError(.damaged)) }
     var key = Key(identity: IdentityID(rawValue: 0), group: fields.get(14), words: fields.getBytes(88))
     key.hashByteCount = UInt8(hashByteCount)

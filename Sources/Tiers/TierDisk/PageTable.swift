@@ -17,6 +17,8 @@ final class PageTable {
     /// Slots being read, written or removed: the segment cannot be cut anew.
     var busyCount = 0
     var quarantinedCount = 0
+    /// The moment at which a page of it was written or read last, in ticks of the table.
+    var lastUsed: UInt64 = 0
     /// Whether the file is there and works.
     var isUsable = false
   }
@@ -25,6 +27,10 @@ final class PageTable {
     var free = RecordList()
     var used = RecordList()
     var segmentCount = 0
+    /// Pages evicted since `turnoverStart`. Once they are as many as the size has pages, every page that is left was used
+    /// after that moment.
+    var turnoverCount = 0
+    var turnoverStart: UInt64 = 0
   }
 
   private(set) var segments: [Segment]
@@ -33,6 +39,8 @@ final class PageTable {
   private(set) var identities = IdentityTable()
   private(set) var pageBytes = 0
   private(set) var evictedCount = 0
+  /// Counts batches: the table's clock.
+  private var tick: UInt64 = 0
   let segmentByteCount: Int
   /// Record numbers of a segment: number * span ..< (number + 1) * span.
   let span: Int
@@ -133,16 +141,30 @@ final class PageTable {
     }
   }
 
-  /// A usable segment that is not cut, or else the idle one with the fewest pages of another size, emptied; nil if
-  /// there is none. `cut` comes next.
+  /// A usable segment that is not cut, or else an idle one of another size, emptied; nil if this size should evict pages
+  /// of its own. `cut` comes next.
+  ///
+  /// A size without a segment takes the one with the fewest pages. A size that has some takes one whose pages were all
+  /// used before any of its own: so a model that came late gets the room of one that nobody asks any more.
   func segmentToCut(for slotByteCount: Int) -> Int? {
     if let uncut = segments.firstIndex(where: { $0.isUsable && $0.slotByteCount == 0 }) { return uncut }
-    guard (classes[slotByteCount]?.segmentCount ?? 0) == 0 else { return nil }
+    let size = classes[slotByteCount] ?? SizeClass()
+    guard size.segmentCount == 0 || size.turnoverCount > size.used.count else { return nil }
     let idle = segments.indices.filter {
       segments[$0].isUsable && segments[$0].busyCount == 0 && segments[$0].quarantinedCount == 0
     }
-    guard let chosen = idle.min(by: { segments[$0].liveCount < segments[$1].liveCount }) else { return nil }
-    uncut(chosen)
+    let chosen: Int?
+    if size.segmentCount == 0 {
+      chosen = idle.min { segments[$0].liveCount < segments[$1].liveCount }
+    } else {
+      let others = idle.filter { segments[$0].slotByteCount != slotByteCount }
+      chosen = others.min { segments[$0].lastUsed < segments[$1].lastUsed }.flatMap {
+        segments[$0].lastUsed < size.turnoverStart ? $0 : nil
+      }
+      classes[slotByteCount]?.turnoverCount = 0
+      classes[slotByteCount]?.turnoverStart = tick
+    }
+    if let chosen { uncut(chosen) }
     return chosen
   }
 
@@ -173,6 +195,7 @@ final class PageTable {
       while candidate != 0, !isEvictable(candidate - 1) { candidate = records[Int(candidate - 1)].newer }
       guard candidate != 0 else { return nil }
       evictedCount += 1
+      classes[slotByteCount]?.turnoverCount += 1
       forget(candidate - 1)
     }
     guard let oldest = classes[slotByteCount]?.free.oldest, oldest != 0 else { return nil }
@@ -194,7 +217,11 @@ final class PageTable {
 
   /// Puts pages being written into the order of use, tail first.
   func noteWrites(_ headToTail: [UInt32]) {
-    for record in headToTail.reversed() { classes[slotByteCount(of: record)]?.used.append(record, in: records) }
+    tick += 1
+    for record in headToTail.reversed() {
+      classes[slotByteCount(of: record)]?.used.append(record, in: records)
+      segments[segment(of: record)].lastUsed = tick
+    }
   }
 
   func endWrite(_ record: UInt32) {
@@ -221,7 +248,9 @@ final class PageTable {
 
   /// Makes pages the last used, tail first.
   func reorder(_ headToTail: [UInt32]) {
+    tick += 1
     for record in headToTail.reversed() {
+      segments[segment(of: record)].lastUsed = tick
       let size = slotByteCount(of: record)
       classes[size]?.used.remove(record, in: records)
       classes[size]?.used.append(record, in: records)
@@ -311,6 +340,8 @@ final class PageTable {
       segments[segment(of: record)].liveCount += 1
       pageBytes += Int(records[Int(record)].byteCount)
       classes[slotByteCount(of: record)]?.used.append(record, in: records)
+      tick += 1
+      segments[segment(of: record)].lastUsed = tick
     }
     for record in stale { segments[segment(of: record)].busyCount += 1 }
     for number in segments.indices { freeAbsentSlots(of: number) }

@@ -57,7 +57,7 @@ struct SegmentHeader: Hashable, Sendable {
     let slotByteCount: UInt64 = fields.get(32)
     let segmentByteCount: UInt64 = fields.get(40)
     guard slotByteCount <= UInt64(Limits.pageBytesMax), slotByteCount % UInt64(Limits.granuleBytes) == 0,
-      segmentByteCount <= UInt64(Limits.capacityBytesMax)
+      segmentByteCount <= UInt64(Limits.capacityBytesMax), fields.get(48, as: UInt64.self) < Limits.generationMax
     else { return nil }
     return SegmentHeader(
       store: StoreID(low: fields.get(16), high: fields.get(24)), number: fields.get(12),

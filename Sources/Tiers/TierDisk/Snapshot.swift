@@ -134,7 +134,8 @@ enum Snapshot {
     let check = Seal(over: UnsafeRawBufferPointer(start: front.start, count: checkOffset))
     guard fields.get(0) == magic, fields.get(8) == version, fields.get(checkOffset) == check.low,
       fields.get(checkOffset + 8) == check.high, fields.get(16) == segments.record.store.low,
-      fields.get(24) == segments.record.store.high, fields.get(32) == segments.record.session
+      fields.get(24) == segments.record.store.high, fields.get(32) == segments.record.session,
+      fields.get(48, as: UInt64.self) < Limits.generationMax
     else { return nil }
     let rowCount: UInt64 = fields.get(40)
     guard rowCount <= UInt64(Int32.max), file.byteCount == byteCount(rowCount: Int(rowCount)) else { return nil }

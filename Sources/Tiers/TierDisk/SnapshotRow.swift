@@ -70,7 +70,7 @@ struct SnapshotReader {
       Int(place.segment) < table.segments.count, Int(place.index) < table.segments[Int(place.segment)].slotCount
     else { return false }
     // One of those that could not even be read has no name.
-    if state == .quarantined {
+    if state == .quarantined, table.records[Int(table.record(at: place))].state == .absent {
       table.adoptUnreadable(place)
       return true
     }
@@ -80,6 +80,7 @@ struct SnapshotReader {
     guard Int(identity.rawValue) < table.identities.digests.count, byteCount > 0,
       byteCount <= table.segments[Int(place.segment)].slotByteCount,
       (Key.hashByteCountMin...Key.hashByteCountMax).contains(hashByteCount),
+      row.get(24, as: UInt64.self) < Limits.generationMax,
       table.records[Int(table.record(at: place))].state == .absent
     else { return false }
     var key = Key(identity: identity, group: row.get(20), words: row.getBytes(56))

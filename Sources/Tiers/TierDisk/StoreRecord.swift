@@ -42,7 +42,8 @@ struct StoreRecord: Hashable, Sendable {
     let segmentByteCount: UInt64 = fields.get(40)
     guard fields.get(0) == magic, fields.get(8) == version, fields.get(checkOffset) == check.low,
       fields.get(checkOffset + 8) == check.high, segmentByteCount <= UInt64(Limits.capacityBytesMax),
-      segmentByteCount >= UInt64(Limits.segmentFrontBytes + Limits.slotBytesMin)
+      segmentByteCount >= UInt64(Limits.segmentFrontBytes + Limits.slotBytesMin),
+      fields.get(32, as: UInt64.self) < Limits.sessionMax
     else { return nil }
     return StoreRecord(
       store: StoreID(low: fields.get(16), high: fields.get(24)), session: fields.get(32),
