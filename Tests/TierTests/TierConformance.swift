@@ -1,4 +1,5 @@
 import Foundation
+import RoostBuiltins
 import RoostConformance
 import RoostPrimitives
 import RoostSimulation
@@ -68,8 +69,25 @@ import Testing
     return subject
   }()
 
+  /// Two directories, opened by their address.
+  private static let striped: TierSubject = {
+    let (one, two) = (Place(), Place())
+    @Sendable func make() throws(RoostError) -> any Tier {
+      try Builtins.tiers().open("disk://\(one.path),\(two.path)?capacity=12MiB,24MiB&segment=1MiB&depth=8")
+    }
+    return TierSubject("striped disk") { () throws(RoostError) in
+      for place in [one, two] {
+        if !place.path.isEmpty { try? FileManager.default.removeItem(atPath: place.path) }
+        _ = place.fresh()
+      }
+      return try make()
+    } reopen: { () throws(RoostError) in
+      try make()
+    }
+  }()
+
   static let subjects: [TierSubject] = [
-    memory, disk(.ring), disk(.threads), disk(.cached), faulty,
+    memory, disk(.ring), disk(.threads), disk(.cached), faulty, striped,
     wrapped("deadlined disk") { Deadlined($0, seconds: { _ in 60 }) },
     wrapped("circuit-breaking disk") { CircuitBreaking($0) },
     wrapped("observed disk") { Observed($0) },

@@ -4,25 +4,48 @@ import RoostStorage
 extension DiskTier {
   /// The options of a disk tier's address, each with what it means.
   public static let addressOptions: [(name: String, meaning: String)] = [
-    ("capacity", "All bytes that the tier may take, its own and the file system's included; needed: 500GiB."),
+    (
+      "capacity",
+      "All bytes that the tier may take, its own and the file system's included; needed, a path each: 500GiB."
+    ),
     ("sync", "never (default): survives the death of the process. batch: survives a loss of power, batch by batch."),
     ("depth", "Operations at once, 1 to 1024; 32 if left out."),
     ("io", "automatic (default), ring, threads or cached."),
     ("segment", "The size of a new tier's files; chosen from the capacity if left out."),
   ]
 
-  /// Opens the tier at `disk:///PATH?capacity=SIZE`; see `addressOptions`.
+  /// Opens the tier at `disk:///PATH?capacity=SIZE`; see `addressOptions`. Several paths with a capacity each, all
+  /// separated by commas, make one tier that is striped over them: `disk:///ssd0,/ssd1?capacity=1TiB,2TiB`.
   ///
   /// - Throws: `invalidInput` for an option that is unknown, missing or malformed; what `init` throws.
-  public static func open(_ address: TierAddress) throws(RoostError) -> DiskTier {
+  public static func open(_ address: TierAddress) throws(RoostError) -> any Tier {
     try address.refuseOptions(except: addressOptions.map(\.name))
-    guard address.place.hasPrefix("/") else {
+    let paths = address.place.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    guard paths.allSatisfy({ $0.hasPrefix("/") }), Set(paths).count == paths.count else {
       throw RoostError(
-        .invalidInput, "a disk tier needs a path from the root on: disk:///var/lib/roost?capacity=500GiB")
+        .invalidInput,
+        "a disk tier needs a path from the root on, or different ones separated by commas: "
+          + "disk:///var/lib/roost?capacity=500GiB")
     }
-    guard let capacity = try address.size("capacity") else {
-      throw RoostError(.invalidInput, "a disk tier needs a capacity: disk://\(address.place)?capacity=500GiB")
+    guard let sizes = address.options["capacity"]?.split(separator: ","), sizes.count == paths.count else {
+      throw RoostError(
+        .invalidInput,
+        "a disk tier needs a capacity for each path: disk://\(address.place)?capacity="
+          + paths.map { _ in "500GiB" }.joined(separator: ","))
     }
+    var stripes: [Striped.Stripe] = []
+    for (path, size) in zip(paths, sizes) {
+      let capacity = try ByteCount(parsing: String(size))
+      let tier = try open(path, capacity, address)
+      guard paths.count > 1 else { return tier }
+      stripes.append(Striped.Stripe(tier, label: path, capacity: capacity))
+    }
+    return Striped(stripes)
+  }
+
+  private static func open(
+    _ path: String, _ capacity: ByteCount, _ address: TierAddress
+  ) throws(RoostError) -> DiskTier {
     var configuration = DiskTierConfiguration(capacity: capacity)
     configuration.segment = try address.size("segment")
     if let text = address.options["sync"] {
@@ -37,7 +60,7 @@ extension DiskTier {
     }
     let io = address.options["io"] ?? DiskIO.automatic.rawValue
     guard let chosen = DiskIO(rawValue: io) else { throw unknown("io", io, DiskIO.allCases.map(\.rawValue)) }
-    return try DiskTier(DiskDirectory(address.place, io: chosen), configuration)
+    return try DiskTier(DiskDirectory(path, io: chosen), configuration)
   }
 
   private static func unknown(_ option: String, _ value: String, _ known: [String]) -> RoostError {
