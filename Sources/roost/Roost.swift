@@ -14,6 +14,8 @@ struct Roost {
     DevicesCommand.command,
     LayoutCommand.command,
     DiskCommand.command,
+    ForgetCommand.command,
+    DoctorCommand.command,
     WorkerCommand.command,
   ]
 

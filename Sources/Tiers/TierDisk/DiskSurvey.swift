@@ -46,6 +46,8 @@ public final class DiskSurvey {
     case pages
     /// Every byte, and what is bad is freed.
     case repairing
+    /// Headers only, and every slot that says it is of this identity is overwritten.
+    case forgetting(IdentityDigest)
   }
 
   /// The segments, in order.
@@ -80,6 +82,20 @@ public final class DiskSurvey {
     if case .headers = depth {} else { lock = try directory.lock("lock") }
   }
 
+  private var readsPages: Bool {
+    switch depth {
+    case .headers, .forgetting: false
+    case .pages, .repairing: true
+    }
+  }
+
+  private var isChanging: Bool {
+    switch depth {
+    case .headers, .pages: false
+    case .repairing, .forgetting: true
+    }
+  }
+
   /// Pages found.
   public var pageCount: Int { identities.values.reduce(0) { $0 + $1.pageCount } }
   /// Their bytes.
@@ -91,8 +107,8 @@ public final class DiskSurvey {
     hasSnapshot = names.contains(Snapshot.fileName)
     let numbers = names.compactMap(SegmentSet.number(of:))
     let store = findStore(numbers)
-    // A repaired tier is not what the snapshot says.
-    if case .repairing = depth {
+    // A tier that was changed is not what the snapshot says.
+    if isChanging {
       try directory.remove(Snapshot.fileName)
       try directory.sync()
     }
@@ -157,6 +173,7 @@ public final class DiskSurvey {
       damages.append("\(name): the header is \(error.fault == .unreadable ? "unreadable" : "torn or damaged")")
       return free(file, offset) ? .empty : .damaged
     case .success(let header):
+      if case .forgetting(header.name.identity) = depth, erase(header, file, offset) { return .empty }
       switch header.state {
       case .removed: return .empty
       case .quarantined: return free(file, offset) ? .empty : .quarantined
@@ -167,8 +184,7 @@ public final class DiskSurvey {
 
   /// Counts a page, after a look at its bytes if that is wanted.
   private func check(_ header: PageHeader, _ file: any StorageFile, _ offset: Int, _ name: String) -> SlotKind {
-    if case .headers = depth {
-    } else {
+    if readsPages {
       let page = AlignedMemory(byteCount: header.facts.byteCount)
       let count = try? file.read(into: page.bytes, at: offset + Limits.granuleBytes)
       checkedCount += 1
@@ -189,12 +205,24 @@ public final class DiskSurvey {
   /// Overwrites a header with zeros, if this is a repair. False if the slot is as it was.
   private func free(_ file: any StorageFile, _ offset: Int) -> Bool {
     guard case .repairing = depth else { return false }
-    let zeros = AlignedMemory(byteCount: Limits.granuleBytes)
+    return overwrite(file, offset, byteCount: Limits.granuleBytes)
+  }
+
+  /// Overwrites a header and what follows it. The header goes last: until then it can be found again.
+  private func erase(_ header: PageHeader, _ file: any StorageFile, _ offset: Int) -> Bool {
+    let byteCount = SlotSizes.granules(header.facts.byteCount)
+    guard overwrite(file, offset + Limits.granuleBytes, byteCount: byteCount) else { return false }
+    freedCount -= 1
+    return overwrite(file, offset, byteCount: Limits.granuleBytes)
+  }
+
+  private func overwrite(_ file: any StorageFile, _ offset: Int, byteCount: Int) -> Bool {
+    let zeros = AlignedMemory(byteCount: byteCount)
     do throws(RoostError) {
       try file.write(UnsafeRawBufferPointer(zeros.bytes), at: offset)
       try file.sync()
     } catch {
-      damages.append("a slot cannot be freed: \(error)")
+      damages.append("a slot cannot be overwritten: \(error)")
       return false
     }
     freedCount += 1
