@@ -5,7 +5,7 @@ SOAK_ROUNDS ?= 10
 SOURCES := Package.swift Sources Tests
 SWIFT_TEST := swift test --disable-xctest
 
-.PHONY: help setup build demo test test-devices test-vllm demo-vllm bench bench-vllm soak sanitize lint format clean
+.PHONY: help setup build demo test test-devices test-vllm demo-vllm bench bench-vllm kv-bytes soak sanitize lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,9 @@ bench-vllm: setup ## what the connector itself costs a scheduler step
 
 bench: build ## all benchmarks against the machine's own limits; SCALE=smoke takes seconds
 	.build/release/roost bench $(if $(filter smoke,$(SCALE)),--smoke)
+
+kv-bytes: setup ## the KV cache of the tiny models as files, for `ROOST_BENCH_PAGES=FILE roost bench compression`
+	@Tests/vllm/run kv-bytes
 
 soak: export ROOST_TEST_LARGE_TRACES = 1
 soak: setup ## the disk tier at ten times CI's length; the tests SOAK_ROUNDS times in a row, large traces included

@@ -188,10 +188,18 @@ if let headers = Context.environment["ROOST_PYTHON_HEADERS"] {
     .library(name: "RoostPython", type: .dynamic, targets: ["CRoostPython", "RoostABI"]))
 }
 
-// The fuzzer, a program of its own: built by Tests/Fuzz/run with the sanitizers that it needs.
+// The fuzzers, programs of their own: built by Tests/Fuzz/run with the sanitizers that they need.
 if isFuzzing {
   package.targets.append(
     .executableTarget(
       name: "ABIFuzz", dependencies: ["CRoostABI", "RoostABI"], path: "Tests/Fuzz", exclude: ["run", "corpus"],
       cSettings: cSettings))
+  package.targets.append(
+    .target(
+      name: "DiskFuzzHarness",
+      dependencies: ["RoostPrimitives", "RoostStorage", "RoostConformance", "RoostSimulation", "TierDisk"],
+      path: "Tests/DiskFuzz/Harness", swiftSettings: swiftSettings))
+  package.targets.append(
+    .executableTarget(
+      name: "DiskFuzz", dependencies: ["DiskFuzzHarness"], path: "Tests/DiskFuzz/Entry", cSettings: cSettings))
 }

@@ -7,6 +7,7 @@ public enum Benches {
     PolicyBench.bench,
     PoolBench.bench,
     DiskBench.bench,
+    CompressionBench.bench,
     .transfer,
     .overhead,
   ]

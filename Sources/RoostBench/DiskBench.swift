@@ -187,17 +187,24 @@ private final class DiskScene {
     }
     first.close(until: .after(seconds: 60))
     var samples: [Double] = []
+    var pageCosts: [Double] = []
     for _ in 0..<sampleCount {
       unlink(path + "/tier/snapshot")
       let address = "disk://\(path)/tier?capacity=\(capacity)&io=cached"
       let again = try Builtins.tiers().open(address)
+      let before = ProcessMemory.residentBytes
+      ProcessMemory.resetPeak()
       let report = try again.recover(until: .after(seconds: 120))
+      pageCosts.append(Double(ProcessMemory.peakBytes - before) / Double(max(1, report.pageCount)))
       guard report.pageCount >= written.count, !report.usedSnapshot else {
         throw RoostError(.corrupt, "the tier of the bench came back with \(report.pageCount) pages")
       }
       samples.append(Double(report.pageCount) / report.seconds / 1e6)
       again.close(until: .after(seconds: 60))
     }
-    return [BenchResult(name: "rebuild", unit: "M/s", samples: samples, reference: "at least 0.5 M/s")]
+    return [
+      BenchResult(name: "rebuild", unit: "M/s", samples: samples, reference: "at least 0.5 M/s"),
+      BenchResult(name: "rebuild-memory", unit: "B/page", samples: pageCosts, reference: "at most 120 B at the peak"),
+    ]
   }
 }
