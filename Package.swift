@@ -52,6 +52,7 @@ let package = Package(
   name: "roost",
   products: [
     .executable(name: "roost", targets: ["roost"]),
+    .executable(name: "gpu-check", targets: ["gpu-check"]),
     .library(name: "RoostABI", type: .dynamic, targets: ["RoostABI"]),
     .library(name: "ExampleDevice", type: .dynamic, targets: ["ExampleDevice"]),
     .library(name: "SimulatedDrivers", type: .dynamic, targets: ["SimulatedDrivers"]),
@@ -82,13 +83,14 @@ let package = Package(
     module("TierDisk", at: "Tiers/TierDisk", ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("DeviceCUDA", at: "Devices/DeviceCUDA", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
+    module("DeviceHIP", at: "Devices/DeviceHIP", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DevicePlugin", at: "Devices/DevicePlugin", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module(
       "RoostBuiltins",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "DeviceCUDA",
-        "DevicePlugin", "TierDisk",
+        "DeviceHIP", "DevicePlugin", "TierDisk",
       ]),
     module(
       "RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"]),
@@ -124,6 +126,12 @@ let package = Package(
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
+    .executableTarget(
+      name: "gpu-check",
+      dependencies: ["RoostPrimitives", "RoostDevice", "RoostConformance", "RoostConsole", "DeviceCUDA"],
+      path: "Tools/gpu-check", exclude: ["README.md", "make"], swiftSettings: swiftSettings,
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+
     tests(
       "TierTests",
       [
@@ -152,13 +160,18 @@ let package = Package(
       "ConformanceTests",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostBuiltins", "RoostConformance", "DeviceCPU", "DeviceMock",
-        "DeviceCUDA", "DevicePlugin", "CRoostVendors", "RoostEngine", "RoostPool",
+        "DeviceCUDA", "DeviceHIP", "DevicePlugin", "CRoostVendors", "RoostEngine", "RoostPool", "DeviceProbe",
+        "gpu-check",
       ]),
     .target(
       name: "ExampleDevice", dependencies: ["CRoostVendors"], path: "Examples/device", publicHeadersPath: ".",
       cSettings: cSettings),
     // Vendors' drivers on host memory: libraries that tests open as a program opens the real ones.
-    .target(name: "SimulatedDrivers", path: "Tests/SimulatedDrivers", cSettings: cSettings),
+    .target(
+      name: "SimulatedDrivers", dependencies: ["CRoostVendors"], path: "Tests/SimulatedDrivers", cSettings: cSettings),
+    .executableTarget(
+      name: "DeviceProbe", dependencies: ["RoostPrimitives", "RoostDevice", "DeviceCUDA"], path: "Tests/DeviceProbe",
+      swiftSettings: swiftSettings),
     tests(
       "SimulationTests",
       [

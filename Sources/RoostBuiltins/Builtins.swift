@@ -1,5 +1,6 @@
 import DeviceCPU
 import DeviceCUDA
+import DeviceHIP
 import DeviceMock
 import DevicePlugin
 import Glibc
@@ -25,6 +26,13 @@ public enum Builtins {
       DeviceKind("mock", vendor: "none", isAccelerator: false, isListed: false) { (index) throws(RoostError) in
         try MockDevice(MockDeviceConfiguration(seed: UInt64(index)))
       })
+    registry.register(
+      DeviceKind(
+        "hip", vendor: "AMD",
+        count: { () throws(RoostError) in try HIPDriver.deviceCount(library: variable("ROOST_HIP_LIBRARY")) },
+        open: { (index) throws(RoostError) in
+          DrivenDevice(try HIPDriver(index: index, library: variable("ROOST_HIP_LIBRARY")))
+        }))
     for vendor in [CUDAVendor.mooreThreads, .nvidia] { registry.register(cuda(vendor)) }
     for path in (variable("ROOST_DEVICE_PLUGINS") ?? "").split(separator: ":") {
       registry.register(PluginLibrary.kind(path: String(path)))

@@ -8,30 +8,31 @@ import Testing
 /// Every function of the driver fails, at its first and at its last call: an error that names it, nothing lost, nothing
 /// that hangs, and the other device goes on.
 @Suite struct CUDAFaultTests {
-  @Test(arguments: functions) func aFunctionThatFailsIsNamed(function: Function) throws {
+  @Test(arguments: functions) func aFunctionThatFailsIsNamed(function: VendorFunction) throws {
     let symbol = "cu" + function.name
     let counting = try SimulatedLibrary("fail=\(symbol):1000000:304")
-    #expect(exercise(counting) == [])
+    #expect(exercise { try open(counting) } == [])
     let last = try counting.callCount(of: symbol)
     #expect(last > 0 || !function.isRequired || symbol == "cuGetErrorName", "the exercise never calls \(symbol)")
     for nth in Set([1, last]) where last > 0 {
       // A library of its own: a thread keeps the context that could not be taken from it.
       let library = try SimulatedLibrary("fail=\(symbol):\(nth):304")
-      let errors = exercise(library)
+      let errors = exercise { try open(library) }
       // Where one asks until something is done, the count differs from run to run.
       guard try library.callCount(of: symbol) >= nth else { continue }
       // What lets go of a thing has nobody to tell: a line in the log names it. What only makes copies faster likewise.
       let isQuiet = Self.quiet.contains(function.name) || nth == last && Self.last.contains(function.name)
       #expect(isQuiet || errors.contains { $0.contains(symbol) }, "\(symbol), call \(nth): \(errors)")
       try library.control("reset=1")
-      #expect(exercise(library, index: 1) == [], "after call \(nth) of \(symbol)")
+      #expect(exercise { try open(library, index: 1) } == [], "after call \(nth) of \(symbol)")
       if !Self.releasing.contains(function.name), nth == 1 || !Self.last.contains(function.name) {
         #expect(try library.leaks() == [:], "\(symbol), call \(nth)")
       }
     }
   }
 
-  @Test(arguments: functions.filter(\.isRequired)) func aRequiredFunctionThatIsMissingIsNamed(function: Function) throws
+  @Test(arguments: functions.filter(\.isRequired)) func aRequiredFunctionThatIsMissingIsNamed(function: VendorFunction)
+    throws
   {
     let symbol = "cu" + function.name
     let library = try SimulatedLibrary(lacking: [symbol])
@@ -103,18 +104,7 @@ import Testing
     #expect(context == 0, "a call left its context behind")
   }
 
-  struct Function: Sendable, CustomTestStringConvertible {
-    let name: String
-    let isRequired: Bool
-    var testDescription: String { name }
-  }
-
-  static let functions: [Function] = {
-    let list = roost_cuda_symbols()
-    return (0..<list.count).map {
-      Function(name: String(cString: list.symbols[$0].name), isRequired: list.symbols[$0].is_required)
-    }
-  }()
+  static let functions = VendorFunction.all(in: roost_cuda_symbols())
 
   private static let releasing: Set = [
     "StreamDestroy_v2", "EventDestroy_v2", "DevicePrimaryCtxRelease_v2", "MemFree_v2", "MemFreeHost",
@@ -131,59 +121,6 @@ import Testing
 
 private func open(_ library: SimulatedLibrary, index: Int = 0) throws(RoostError) -> DrivenDevice<CUDADriver> {
   DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: index, library: library.path)))
-}
-
-/// Does a little of everything, and goes on after each error. Returns what went wrong.
-private func exercise(_ library: SimulatedLibrary, index: Int = 0) -> [String] {
-  var errors: [String] = []
-  func attempt<Result>(_ body: () throws -> Result) -> Result? {
-    do { return try body() } catch {
-      errors.append("\(error)")
-      return nil
-    }
-  }
-  guard let device = attempt({ try open(library, index: index) }) else { return errors }
-  let size = 64 << 10
-  let patience = Deadline.after(seconds: 20)
-  let host = attempt { try device.allocateHost(byteCount: size) }
-  let memory = attempt { try device.allocate(byteCount: size) }
-  let own = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
-  defer { own.deallocate() }
-  let range = HostMemory(address: UInt(bitPattern: own.baseAddress), byteCount: size)
-  let isRegistered = attempt { try device.registerHost(range) } != nil
-  _ = attempt { try device.driver.freeMemoryBytes() }
-  if let stream = attempt({ try device.makeStream(priority: .high) }), let event = attempt({ try device.makeEvent() }),
-    let host, let memory
-  {
-    for bytes in [host.address, range.address] {
-      let pieces = (0..<32).map {
-        CopyPiece(source: bytes + $0 * 512, target: memory.address + $0 * 512, byteCount: 512)
-      }
-      _ = attempt { try stream.copy(pieces[0], .hostToDevice) }
-      _ = attempt { try pieces.withUnsafeBufferPointer { try stream.copy($0, .hostToDevice) } }
-      _ = attempt { try pieces[..<4].withUnsafeBufferPointer { try stream.copy($0, .hostToDevice) } }
-    }
-    let rows = StridedCopy(
-      source: memory.address, target: host.address, rowByteCount: 16, rowCount: 4, sourcePitch: 32, targetPitch: 16)
-    _ = attempt { try stream.copy(rows, .deviceToHost) }
-    _ = attempt { try stream.record(event) }
-    _ = attempt { try stream.wait(for: event) }
-    _ = attempt { try stream.enqueue {} }
-    _ = attempt { try event.wait(until: patience) }
-    _ = attempt { try stream.wait(until: patience) }
-    _ = attempt { try event.secondsSince(event) }
-    if case .failed(let error) = stream.query() { errors.append("\(error)") }
-    stream.reset()
-    _ = attempt { try device.synchronize(until: patience) }
-  }
-  if let memory { _ = attempt { try device.exportMemory(memory) } }
-  // Twice: a call that failed once has freed nothing.
-  if isRegistered, attempt({ try device.unregisterHost(range) }) == nil {
-    _ = attempt { try device.unregisterHost(range) }
-  }
-  if let memory, attempt({ try device.free(memory) }) == nil { _ = attempt { try device.free(memory) } }
-  if let host, attempt({ try device.freeHost(host) }) == nil { _ = attempt { try device.freeHost(host) } }
-  return errors
 }
 
 private final class LockedCount: Sendable {

@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test func isNotExcusedFromMoreThanItLacks() throws {
-    let newest = tally(try #require(Self.subjects.first { $0.subject.name == "cuda 13.0" }).subject)
+    let newest = tally(CUDASubject("cuda 13.0").subject)
     // What the suite asks of devices without a capability, of devices that the host can touch, and of what CUDA's own
     // driver interface does not have.
     #expect(newest.unsupported.values.allSatisfy { $0.hasPrefix("offers") || $0 == "does not offer host-addressable" })
@@ -41,6 +41,7 @@ import Testing
       CUDASubject("cuda, batches always") { $0.path = .batch },
       CUDASubject("cuda, shared by descriptor") { $0.sharesByDescriptor = true },
       CUDASubject("cuda, second device") { $0.index = 1 },
+      CUDASubject("musa") { $0.vendor = .mooreThreads },
       CUDASubject("cuda, slow", "late=3000;delay=2000"),
     ]
     + CUDASubject.optional.map { functions, _ in
@@ -69,7 +70,8 @@ struct CUDASubject: Sendable, CustomTestStringConvertible {
   ) {
     let lazy = LazyLibrary(settings, functions)
     self.lazy = lazy
-    subject = DeviceSubject(name, hold: lazy.hold) { () throws(RoostError) in
+    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream<CUDADriver>)?.handle }) {
+      () throws(RoostError) in
       var configuration = CUDADeviceConfiguration()
       configuration.library = try lazy.library().path
       adjust(&configuration)
@@ -107,14 +109,13 @@ final class LazyLibrary: Sendable {
     }
   }
 
-  var hold: DeviceSubject.Hold {
+  /// Holds the vendor's stream that `handle` finds.
+  func hold(_ handle: @escaping @Sendable (any DeviceStream) -> DriverHandle?) -> DeviceSubject.Hold {
     { [self] (_, stream) throws(RoostError) in
-      guard let stream = stream as? DrivenStream<CUDADriver> else {
-        throw RoostError(.unsupported, "not a stream of a CUDA device")
-      }
+      guard let stream = handle(stream) else { throw RoostError(.unsupported, "not a stream of this driver's") }
       let library = try library()
       do {
-        return try library.hold(stream.handle)
+        return try library.hold(stream)
       } catch {
         throw RoostError(.system, "\(error)")
       }

@@ -76,7 +76,7 @@ import Testing
 
   @Test func everyBuiltInVendorHasAnEntryWithAReasonIfItIsMissing() {
     let findings = Builtins.devices().survey()
-    for scheme in ["cpu", "cuda", "musa"] {
+    for scheme in ["cpu", "cuda", "musa", "hip"] {
       let own = findings.filter { $0.uri.split(separator: ":")[0] == scheme }
       #expect(!own.isEmpty, "no entry for \(scheme)")
       for finding in own {

@@ -52,6 +52,15 @@ final class SimulatedLibrary: @unchecked Sendable {
     return Dictionary(uniqueKeysWithValues: zip(names, counts)).filter { $0.value != 0 }
   }
 
+  /// What a function of the driver that gives one number gives.
+  func number(from symbol: String) throws -> Int {
+    let call: @convention(c) (UnsafeMutablePointer<CInt>) -> CInt = try function(symbol)
+    var number: CInt = -1
+    let result = call(&number)
+    if result != 0 { throw RoostError(.system, "\(symbol) failed with \(result)") }
+    return Int(number)
+  }
+
   /// Holds a stream up until the returned function is called.
   func hold(_ stream: DriverHandle) throws -> @Sendable () -> Void {
     let hold: @convention(c) (UInt) -> Void = try function("sim_hold")

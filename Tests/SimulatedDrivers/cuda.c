@@ -1,6 +1,8 @@
 // The front of NVIDIA's driver interface: names, signatures and numbers as in cuda.h 12.9 and 13.0.
 #include "simulation.h"
 
+#include "cuda_symbols.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
@@ -395,3 +397,8 @@ API cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned gr
   int result = sim_kernel_arguments(function, parameters, &launch);
   return result ? result : sim_enqueue_launch(&launch, stream);
 }
+
+// Moore Threads' names for the same functions.
+#define MUSA(field, name, parameters) \
+  __asm__(".globl mu" name "\n.type mu" name ", @function\n.set mu" name ", cu" name "\n");
+ROOST_CUDA_SYMBOLS(MUSA, MUSA)

@@ -28,14 +28,23 @@ public final class DrivenDevice<Driver: DeviceDriver>: Device {
     var base = try session.ask { (driver) throws(RoostError) in try driver.allocate(byteCount: byteCount) }
     var address = base
     if base % Limits.alignment != 0 {
-      let unaligned = base
-      try session.ask { (driver) throws(RoostError) in try driver.free(unaligned) }
+      try giveBack(base)
       let padded = byteCount + Int(Limits.alignment) - 1
       base = try session.ask { (driver) throws(RoostError) in try driver.allocate(byteCount: padded) }
       address = (base + Limits.alignment - 1) / Limits.alignment * Limits.alignment
     }
     session.memories.add(address, base: base)
     return DeviceMemory(address: address, byteCount: byteCount)
+  }
+
+  /// Frees what nobody was given. If that fails, it is freed with the device.
+  private func giveBack(_ base: UInt) throws(RoostError) {
+    do throws(RoostError) {
+      try session.ask { (driver) throws(RoostError) in try driver.free(base) }
+    } catch {
+      session.memories.add(base, base: base)
+      throw error
+    }
   }
 
   /// Frees, or closes what was imported. See `Device`.

@@ -29,11 +29,12 @@ enum ModuleMap {
     "TierDisk": ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"],
     "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "DeviceCUDA": ["RoostPrimitives", "RoostDevice", "CRoostVendors"],
+    "DeviceHIP": ["RoostPrimitives", "RoostDevice", "CRoostVendors"],
     "DevicePlugin": ["RoostPrimitives", "RoostDevice", "CRoostVendors"],
     "DeviceMock": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
     "RoostBuiltins": [
       "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "DeviceCUDA",
-      "DevicePlugin", "TierDisk",
+      "DeviceHIP", "DevicePlugin", "TierDisk",
     ],
     "RoostConformance": ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"],
     "RoostSimulation": ["RoostPrimitives", "RoostStorage"],

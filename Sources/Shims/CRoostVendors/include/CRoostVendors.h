@@ -4,6 +4,7 @@
 #define CROOST_VENDORS_H
 
 #include "cuda_symbols.h"
+#include "hip_symbols.h"
 #include "plugin_table.h"
 #include "roost_device.h"
 #include "symbol_table.h"
