@@ -120,7 +120,7 @@ import Testing
 }
 
 private func open(_ library: SimulatedLibrary, index: Int = 0) throws(RoostError) -> DrivenDevice<CUDADriver> {
-  DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: index, library: library.path)))
+  DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: index, library: library.path, calibrates: false)))
 }
 
 private final class LockedCount: Sendable {

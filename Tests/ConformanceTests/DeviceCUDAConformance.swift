@@ -74,6 +74,7 @@ struct CUDASubject: Sendable, CustomTestStringConvertible {
       () throws(RoostError) in
       var configuration = CUDADeviceConfiguration()
       configuration.library = try lazy.library().path
+      configuration.calibrates = false
       adjust(&configuration)
       return DrivenDevice(try CUDADriver(configuration))
     }

@@ -74,7 +74,8 @@ import Testing
   @Test func devicesOfOneProcessReachEachOther() throws {
     let library = try SimulatedLibrary()
     let first = try Self.open(library)
-    let second = DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: 1, library: library.path)))
+    let second = DrivenDevice(
+      try CUDADriver(CUDADeviceConfiguration(index: 1, library: library.path, calibrates: false)))
     #expect(try first.driver.enablePeerAccess(to: second.driver))
     #expect(try first.driver.enablePeerAccess(to: second.driver), "a second time is no error")
     #expect(try !first.driver.enablePeerAccess(to: first.driver))
@@ -92,7 +93,8 @@ import Testing
   private static func open(
     _ library: SimulatedLibrary, sharesByDescriptor: Bool = false
   ) throws(RoostError) -> DrivenDevice<CUDADriver> {
-    let configuration = CUDADeviceConfiguration(library: library.path, sharesByDescriptor: sharesByDescriptor)
+    let configuration = CUDADeviceConfiguration(
+      library: library.path, sharesByDescriptor: sharesByDescriptor, calibrates: false)
     return DrivenDevice(try CUDADriver(configuration))
   }
 

@@ -19,6 +19,10 @@ import RoostPrimitives
 
   /// Returns whether everything is right; speed decides nothing.
   private static func run(_ options: Options) throws(RoostError) -> Bool {
+    if options.measuresOverhead {
+      try Terminal.write(try Overhead.run(options))
+      return true
+    }
     let device = DrivenDevice(try CUDADriver(options.configuration(nil)))
     let about = device.description
     Terminal.note(
@@ -39,6 +43,7 @@ struct Options {
   var library: String?
   var isQuick = false
   var isJSON = false
+  var measuresOverhead = false
   /// Of the pages' order and content; printed.
   var seed: UInt64 = 0
 
@@ -49,6 +54,7 @@ struct Options {
       switch argument {
       case "--quick": isQuick = true
       case "--json": isJSON = true
+      case "--overhead": measuresOverhead = true
       case "--device", "--seed":
         guard let number = rest.popFirst().flatMap({ UInt64($0) }) else { throw Options.usage }
         if argument == "--seed" { seed = number } else { index = Int(clamping: number) }
@@ -61,7 +67,7 @@ struct Options {
   }
 
   private static let usage = RoostError(
-    .invalidInput, "usage: gpu-check [--quick] [--json] [--device N] [--library PATH] [--seed N]")
+    .invalidInput, "usage: gpu-check [--quick] [--json] [--overhead] [--device N] [--library PATH] [--seed N]")
 
   func configuration(_ path: CopyPath?) -> CUDADeviceConfiguration {
     CUDADeviceConfiguration(index: index, library: library, path: path)

@@ -31,7 +31,7 @@ extension CUDADriver {
     try copyByCalls(pieces, isBatch: chosen != .loop && survey.is_reachable != 0, on: stream)
   }
 
-  private func copyByCalls(
+  func copyByCalls(
     _ pieces: UnsafeBufferPointer<CopyPiece>, isBatch: Bool, on stream: DriverHandle
   ) throws(RoostError) {
     let raw = UnsafeRawPointer(pieces.baseAddress)?.assumingMemoryBound(to: roost_cuda_piece.self)
@@ -84,6 +84,7 @@ extension CUDADriver {
     do throws(RoostError) {
       guard try reachesHostAddresses(), let made = try CUDAKernels(self) else { return }
       kernels.withLock { $0 = made }
+      try calibrate()
     } catch {
       arePrepared.store(false, ordering: .releasing)
       throw error
@@ -94,7 +95,7 @@ extension CUDADriver {
   public var hasKernels: Bool { kernels.withLock { $0 != nil } }
 
   /// False: there are no kernels, or they are all busy.
-  private func copyByKernel(
+  func copyByKernel(
     _ pieces: UnsafeBufferPointer<CopyPiece>, _ survey: roost_cuda_survey, on stream: DriverHandle
   ) throws(RoostError) -> Bool {
     guard pieces.count <= Limits.batchCountMax else { return false }

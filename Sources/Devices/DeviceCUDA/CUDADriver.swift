@@ -119,6 +119,10 @@ public final class CUDADriver: DeviceDriver {
   /// Makes a stream that does not wait for the process's default stream.
   public func makeStream(priority: StreamPriority) throws(RoostError) -> DriverHandle {
     try prepareKernels()
+    return try createStream(priority: priority)
+  }
+
+  func createStream(priority: StreamPriority) throws(RoostError) -> DriverHandle {
     var stream: UnsafeMutableRawPointer?
     let rank = priority == .high ? priorities.high : priorities.normal
     try call("StreamCreateWithPriority") { $0.pointee.stream_create(&stream, nonBlocking, rank) }

@@ -39,16 +39,19 @@ public struct CUDADeviceConfiguration: Sendable {
   /// Whether `allocate` makes memory that is exported as a file descriptor instead of a handle. Sizes are rounded up to
   /// 2 MiB.
   public var sharesByDescriptor: Bool
+  /// Whether the device measures, before its first stream is used, which path is best for which batch.
+  public var calibrates: Bool
 
   /// The standard configuration with exceptions.
   public init(
     index: Int = 0, vendor: CUDAVendor = .nvidia, library: String? = nil, path: CopyPath? = nil,
-    sharesByDescriptor: Bool = false
+    sharesByDescriptor: Bool = false, calibrates: Bool = true
   ) {
     self.index = index
     self.vendor = vendor
     self.library = library
     self.path = path
     self.sharesByDescriptor = sharesByDescriptor
+    self.calibrates = calibrates
   }
 }

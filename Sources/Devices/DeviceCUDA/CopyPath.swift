@@ -23,6 +23,9 @@ public struct CopyPathTable: Sendable {
   /// The rule alone.
   public init(hasBatch: Bool) { self.hasBatch = hasBatch }
 
+  /// Whether anything was measured.
+  public var isMeasured: Bool { !measured.isEmpty }
+
   /// Notes the best path at a measured point.
   public mutating func set(_ path: CopyPath, _ direction: CopyDirection, sizeIndex: Int, countIndex: Int) {
     var row = measured[direction] ?? Array(repeating: nil, count: Self.pieceBytes.count * Self.counts.count)

@@ -22,6 +22,10 @@ enum Limits {
   static let bulkStageCount = 8
   /// Blocks of the bulk kernel: 4 x 128 KiB in flight; more take processors from the model for nothing.
   static let bulkBlockCount: UInt32 = 4
+  /// What calibration copies at most at a time: the larger sizes times 256 pieces.
+  static let calibrationBytes = 32 << 20
+  /// How long one of its copies may take: a thousand times what it should.
+  static let calibrationSeconds = 1.0
   /// The widest pitch that the 2-D call takes (CU_DEVICE_ATTRIBUTE_MAX_PITCH of every device so far).
   static let pitchMax = 0x7fff_ffff
   /// Runs below this are worth staging on a device with neither batch calls nor kernels.
