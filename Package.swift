@@ -78,7 +78,8 @@ let package = Package(
     module(
       "RoostEngine",
       [
-        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
+        "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostStorage",
+        "CRoostPlatform",
       ]),
     module("TierDisk", at: "Tiers/TierDisk", ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"]),
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
@@ -100,7 +101,7 @@ let package = Package(
     module(
       "RoostReplay",
       [
-        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostEngine", "RoostBuiltins",
+        "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostStorage", "RoostEngine", "RoostBuiltins",
         "RoostConsole", "CZstd",
       ]),
     module(
@@ -154,7 +155,7 @@ let package = Package(
       "RoostEngineTests",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine", "DeviceCPU",
-        "EngineProbe",
+        "RoostStorage", "TierDisk", "EngineProbe",
       ]),
     tests(
       "ConformanceTests",
@@ -176,7 +177,7 @@ let package = Package(
       "SimulationTests",
       [
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
-        "DeviceMock", "CRoostPlatform",
+        "RoostStorage", "RoostSimulation", "DeviceMock", "TierDisk", "CRoostPlatform",
       ]),
     .executableTarget(
       name: "EngineProbe",

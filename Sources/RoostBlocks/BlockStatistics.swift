@@ -1,6 +1,6 @@
 /// What a table has done since it was made, and what it holds now. A snapshot; sums reconcile:
 /// `hits + misses = lookups`, `allocated + free = capacity`, `held + admitted + refused = offered`,
-/// `admitted + adopted = evicted + retired + aborted + resident`.
+/// `admitted + adopted + promoted = evicted + retired + aborted + resident`.
 public struct BlockStatistics: Sendable, Hashable {
   /// Keys asked for by `match`.
   public var lookups = 0
@@ -19,6 +19,8 @@ public struct BlockStatistics: Sendable, Hashable {
   public var refused = 0
   /// Blocks that a kept pool brought.
   public var adopted = 0
+  /// Blocks that were given a slot to be filled from a tier.
+  public var promoted = 0
   /// Blocks whose store was published.
   public var published = 0
   /// Blocks whose store was given up while their key was known.

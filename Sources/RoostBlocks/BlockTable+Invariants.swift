@@ -21,8 +21,8 @@ extension BlockTable {
     expect(now.allocated + now.free == now.capacity, "allocated + free = capacity")
     expect(now.held + now.admitted + now.refused == now.offered, "held + admitted + refused = offered")
     expect(
-      now.admitted + now.adopted == now.evicted + now.retired + now.aborted + now.resident,
-      "admitted + adopted = evicted + retired + aborted + resident")
+      now.admitted + now.adopted + now.promoted == now.evicted + now.retired + now.aborted + now.resident,
+      "admitted + adopted + promoted = evicted + retired + aborted + resident")
     expect(now.resident + now.ghosts == index.count, "the index leads to residents and ghosts")
     expect(now.resident + now.ghosts + now.unkeyed == records.usedCount, "every record has a use")
     return problems

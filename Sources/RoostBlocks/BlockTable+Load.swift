@@ -7,6 +7,19 @@ extension BlockTable {
   @discardableResult public mutating func match(
     _ keys: UnsafeBufferPointer<Key>, into states: UnsafeMutableBufferPointer<KeyState>
   ) -> Int {
+    let (ready, run) = self.states(of: keys, into: states)
+    counters.lookups += keys.count
+    counters.hits += ready
+    counters.misses += keys.count - ready
+    return run
+  }
+
+  /// The same without counting: for the engine's own questions.
+  ///
+  /// - Returns: how many keys are ready, and the length of their leading run.
+  @discardableResult public mutating func states(
+    of keys: UnsafeBufferPointer<Key>, into states: UnsafeMutableBufferPointer<KeyState>
+  ) -> (readyCount: Int, run: Int) {
     precondition(states.count >= keys.count, "there must be a state for every key")
     look(keys)
     var ready = 0
@@ -23,10 +36,7 @@ extension BlockTable {
       }
       states.initializeElement(at: position, to: state)
     }
-    counters.lookups += keys.count
-    counters.hits += ready
-    counters.misses += keys.count - ready
-    return run
+    return (ready, run)
   }
 
   /// Holds the slots of the keys that can be loaded now, until `end`. The keys may belong to several groups.

@@ -238,7 +238,7 @@ extension BlockTable {
   }
 
   /// The record of a key, made as a ghost's if there is none; `none` when all records are in use.
-  private mutating func track(_ key: Key, _ slotClass: SlotClass) -> RecordNumber {
+  mutating func track(_ key: Key, _ slotClass: SlotClass) -> RecordNumber {
     guard let number = records.take(key, slotClass: slotClass.rawValue) else { return .none }
     if let known = index.insert(key, number) {
       records.release(number)

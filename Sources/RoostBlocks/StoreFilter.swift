@@ -6,7 +6,7 @@ import RoostPrimitives
 /// Counts requests by key in a table of fixed size, 16 bytes a slot: buckets of four entries of 24 bits of the key's hash
 /// and 8 bits of count, the one asked for last in front; a new key displaces the one that was asked for longest ago. A
 /// key that is confused with another one, one in four million, is stored too early. Not thread-safe.
-struct StoreFilter: ~Copyable {
+package struct StoreFilter: ~Copyable {
   /// Requests that a block must stand in before it is stored, this one included.
   private let requestCountMin: UInt32
   private let entries: ReservedArray<UInt32>
@@ -17,7 +17,7 @@ struct StoreFilter: ~Copyable {
   /// Counts for as many keys as make four a slot.
   ///
   /// - Throws: `outOfResources` when there is not enough address space.
-  init(requestCountMin: Int, slotCount: Int) throws(RoostError) {
+  package init(requestCountMin: Int, slotCount: Int) throws(RoostError) {
     self.requestCountMin = UInt32(requestCountMin)
     bucketCount = max(1, slotCount)
     entries = try ReservedArray(count: bucketCount * StoreFilter.bucketWidth)
@@ -34,7 +34,10 @@ struct StoreFilter: ~Copyable {
   static func bytes(slotCount: Int) -> Int { max(1, slotCount) * bucketWidth * MemoryLayout<UInt32>.stride }
 
   /// Counts one more request for a key. Whether it has been asked for often enough.
-  mutating func count(_ key: Key) -> Bool {
+  mutating func count(_ key: Key) -> Bool { note(key) >= requestCountMin }
+
+  /// Counts one more request for a key, and says how many there were, 255 at most.
+  package mutating func note(_ key: Key) -> UInt32 {
     let hash = key.tableHash
     let bucket = entries.pointer + Int(hash.multipliedFullWidth(by: UInt64(bucketCount)).high) * StoreFilter.bucketWidth
     // Bits that the choice of the bucket leaves over; never zero, which is an empty entry.
@@ -48,9 +51,20 @@ struct StoreFilter: ~Copyable {
       place -= 1
     }
     bucket[0] = tag | count
-    return count >= requestCountMin
+    return count
+  }
+
+  /// How often a key has been asked for, as far as is remembered.
+  package func count(of key: Key) -> UInt32 {
+    let hash = key.tableHash
+    let bucket = entries.pointer + Int(hash.multipliedFullWidth(by: UInt64(bucketCount)).high) * StoreFilter.bucketWidth
+    let tag = UInt32(truncatingIfNeeded: hash) << 8
+    for place in 0..<StoreFilter.bucketWidth where bucket[place] != 0 && bucket[place] & ~0xFF == tag {
+      return bucket[place] & 0xFF
+    }
+    return 0
   }
 
   /// Forgets all counts.
-  mutating func removeAll() { entries.zero() }
+  package mutating func removeAll() { entries.zero() }
 }

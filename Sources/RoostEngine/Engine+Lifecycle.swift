@@ -37,6 +37,7 @@ extension Engine {
   /// - Returns: how many leases there were.
   @discardableResult public func reclaim(_ request: RequestID) -> Int {
     let count = state.withLock { state in
+      if let books = state.books { letGo(books.prefetches.end(of: request), &state) }
       let count = state.table.reclaim(request)
       withdraw(state.handOuts.leases(of: request), &state)
       state.seals.prune { state.table.isLive($0) }
@@ -50,8 +51,12 @@ extension Engine {
   /// Forgets every block of an identity: none is found from now on, and the bytes of those that no lease holds are
   /// overwritten with zeroes before this returns; of the others when their leases end.
   ///
-  /// - Returns: how many pages were forgotten.
+  /// In a tier the pages are removed before this returns, which may take until `Limits.forgetBelowSeconds`.
+  ///
+  /// - Returns: how many pages of the pool were forgotten.
   @discardableResult public func forget(_ identity: IdentityID) -> Int {
+    let digests = state.withLock { [$0.identities[identity]] }
+    beginForgettingBelow()
     var position = 0
     var forgotten = 0
     let pageBytes = configuration.groups.map(\.pageByteCount).max() ?? 1
@@ -69,16 +74,24 @@ extension Engine {
         return count
       }
     }
+    do throws(RoostError) {
+      try finishForgettingBelow(digests, until: .after(seconds: Limits.forgetBelowSeconds))
+    } catch {
+      Log.write(.error, "forget: \(error)")
+    }
     return forgotten
   }
 
-  /// Empties the cache: waits for the leases to end, then forgets everything. While it waits nothing begins.
+  /// Empties the cache: waits for the leases to end, then forgets everything, in a tier every identity that this engine
+  /// knows. While it waits nothing begins.
   ///
-  /// - Throws: `timedOut` if leases live at the deadline (the message lists them); nothing is forgotten then.
+  /// - Throws: `timedOut` if leases live at the deadline (the message lists them), and nothing is forgotten then; or if
+  ///   the tier has not removed everything.
   public func reset(until deadline: Deadline) throws(RoostError) {
     state.withLock { state in
       state.isDraining = true
       state.isResetting = true
+      endPrefetches(&state)
     }
     defer {
       state.withLock { state in
@@ -94,6 +107,12 @@ extension Engine {
       state.unchecked.removeAll()
       writeRows(&state)
     }
+    let digests = state.withLock { state in
+      state.books?.forgetQueue()
+      return state.identities.digests
+    }
+    beginForgettingBelow()
+    try finishForgettingBelow(digests, until: deadline)
   }
 
   /// Waits for the leases to end, reports those that do not, and closes the pool. Pages of a kept pool are sealed
@@ -101,12 +120,16 @@ extension Engine {
   ///
   /// - Returns: the leases that lived at the deadline: leaks.
   @discardableResult public func close(until deadline: Deadline) -> [Leak] {
-    state.withLock { $0.isDraining = true }
+    state.withLock { state in
+      state.isDraining = true
+      endPrefetches(&state)
+    }
     let leaks = drain(until: deadline)
     for leak in leaks { Log.write(.warning, "closed with a live lease: \(leak)") }
     // The sealer first, so that the batch in its hands is written before the rows are out of reach.
     stopThreads()
     if sealsBehind { while !deadline.hasPassed(), sealBatch() {} }
+    closeTier(until: deadline)
     let (isFirst, isCopying) = state.withLock { state in
       defer { state.isClosed = true }
       return (!state.isClosed, state.fences.hasJobs(in: Limits.localAttachment))
@@ -133,7 +156,11 @@ extension Engine {
   private func drain(until deadline: Deadline, sealsToo: Bool = false) -> [Leak] {
     while true {
       pump()
-      let leaks = leases().filter { sealsToo || $0.lease.origin.request != Engine.sealingRequest }
+      if tier?.setup.driving == .caller { turnTier() }
+      let leaks = leases().filter { leak in
+        let request = leak.lease.origin.request
+        return sealsToo || (request != Engine.sealingRequest && request != Engine.tierRequest)
+      }
       if leaks.isEmpty || deadline.hasPassed() { return leaks }
       usleep(Limits.drainPollMicroseconds)
     }

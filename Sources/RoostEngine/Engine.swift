@@ -21,6 +21,7 @@ public final class Engine: Sendable {
   public let pool: Pool?
   let state: Guarded<EngineState>
   let slotClasses: [SlotClass]
+  let tier: TierLink?
   let sealer: Locked<Sealer?> = Locked(nil)
   let routes = Locked(MessageRoutes())
   let service: Locked<WorkerService?> = Locked(nil)
@@ -36,6 +37,7 @@ public final class Engine: Sendable {
     try engine.recover()
     try engine.startSealing()
     try engine.startServing()
+    try engine.startTier()
     return engine
   }
 
@@ -72,6 +74,11 @@ public final class Engine: Sendable {
         state.table.addSlots(first..<first + UInt32(count), SlotClass(rawValue: UInt8(number)))
       }
     }
+    tier = configuration.tier.map { [pool] in TierLink($0, pool) }
+    if let setup = configuration.tier {
+      state.books = try TierBooks(
+        setup, classCount: sizes.count, blockCount: slotCount, at: configuration.clock.nanoseconds)
+    }
     self.state = Guarded(state)
   }
 
@@ -107,12 +114,13 @@ public final class Engine: Sendable {
   public var statistics: EngineStatistics {
     let committed = pool?.capacity.committedBytes ?? 0
     let attached = routes.withLock { $0.attachments.count }
+    let tier = tierStatistics()
     return state.withLock { state in
       EngineStatistics(
         blocks: state.table.statistics, sealed: state.counters.sealed, checked: state.counters.checked,
         corrupt: state.counters.corrupt, failedBlocks: state.counters.failedBlocks, attachments: attached,
         attachmentsGone: state.counters.attachmentsGone, committedBytes: committed,
-        handedOut: state.handOuts.count, eventsDropped: state.events.droppedCount)
+        handedOut: state.handOuts.count, eventsDropped: state.events.droppedCount, tier: tier)
     }
   }
 
@@ -120,10 +128,11 @@ public final class Engine: Sendable {
   public var metadataBytesPerSlot: Double { state.withLock { $0.table.bytesPerSlot } }
 
   /// Waits until the pool has committed all that the system gives, and makes all of it usable for a single slot size
-  /// class; with several, chunks are cut when a store needs them.
+  /// class; with several, chunks are cut when a store needs them. Waits also until a tier has found what it holds.
   ///
   /// - Returns: whether that was so in time.
   @discardableResult public func waitUntilCommitted(until deadline: Deadline) -> Bool {
+    waitForTier(until: deadline)
     guard let pool else { return true }
     let isCommitted = pool.wait(forBytes: .max, until: deadline).isSettled
     if configuration.slotByteCounts.count == 1 {

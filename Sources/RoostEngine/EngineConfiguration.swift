@@ -42,6 +42,8 @@ public struct EngineConfiguration: Sendable {
   /// Whether a thread takes in what workers report as soon as they do: for engines that hand leases out (`handOut`).
   /// Without it somebody has to call `poll`.
   public var servesWorkers = false
+  /// The tier below the pool, nil: none.
+  public var tier: TierSetup?
   /// Where time comes from.
   public var clock: any Clock = MonotonicClock()
 

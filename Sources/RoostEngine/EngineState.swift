@@ -11,6 +11,8 @@ struct EngineState: ~Copyable {
   var handOuts = HandOutLedger()
   var concluded = ConcludedHandOuts()
   var events: EventLog
+  /// What concerns the tier; nil without one.
+  var books: TierBooks?
   /// Withdrawals that workers are to be told of.
   var untold: [Withdrawal] = []
   /// Set while the engine drains: nothing begins any more.

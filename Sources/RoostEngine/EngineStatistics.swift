@@ -22,4 +22,6 @@ public struct EngineStatistics: Sendable, Hashable {
   public var handedOut: Int
   /// Events that nobody took in time.
   public var eventsDropped: Int
+  /// What passed between pool and tier; nil without a tier.
+  public var tier: TierStatistics?
 }

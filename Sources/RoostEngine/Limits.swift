@@ -58,4 +58,37 @@ enum Limits {
 
   /// Records that `forget` reads while it holds the engine's lock: 64 bytes each, half a millisecond from memory.
   static let forgetTurnRecords = 32_768
+
+  // MARK: Tiers
+
+  /// The part of a slot size class that promoted pages may take before they are loaded: enough to keep a drive busy,
+  /// and little enough that a prefetch for nothing does not empty the pool.
+  static let promotedShareMax = 0.25
+  /// Pages of one batch to or from a tier: what a drive does at once, so that the next batch is on its way before it ends.
+  static let tierBatchPagesMax = 32
+  /// Batches of promotions under way: with 32 pages each, four times what a drive does at once.
+  static let promotionBatchesMax = 4
+  /// Batches of demotions under way: one at the drive, one behind it; more would stand in the way of promotions.
+  static let demotionBatchesMax = 2
+  /// Pages that wait to be written: 16 of the longest requests. 40 bytes each.
+  static let demotionsQueuedMax = 1 << 14
+  /// Quarters of the blocks whose sightings are remembered: 16 bytes each, 64 MiB.
+  static let sightingsMax = 1 << 22
+  /// Events taken from a tier in one go.
+  static let tierEventsMax = 256
+  /// How long the tier's thread waits for the tier while something is under way: how late it hears of a new request
+  /// then.
+  static let tierWaitSeconds = 0.0005
+  /// How long it sleeps when nothing is: how late a deadline that came meanwhile is noticed.
+  static let tierIdleSeconds = 0.05
+  /// How long a tier may take to find what an earlier process left: 16 TiB of small pages, ten times over.
+  static let tierRecoverSeconds = 3600.0
+  /// How long `forget` waits for a tier to overwrite pages: 60 GB on a drive of 1 GB/s. Found they are no more at once.
+  static let forgetBelowSeconds = 60.0
+  /// The weight of a new sample of a tier's speed: the last five batches count for two thirds.
+  static let speedWeight = 0.2
+  /// How long a measured speed is believed: a minute.
+  static let speedMemoryNanoseconds: UInt64 = 60_000_000_000
+  /// Before this an estimate of wear means nothing.
+  static let wearSecondsMin = 60.0
 }

@@ -159,6 +159,9 @@ public final class Compressed: Tier {
     return inner.wait(until: deadline)
   }
 
+  /// Asks the tier inside.
+  public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
+
   /// What the tier inside holds, in packed bytes, and the outcomes as they were reported from here.
   public var usage: TierUsage { state.withLock { inner.usage.seen(through: $0.relay.ledger) } }
 

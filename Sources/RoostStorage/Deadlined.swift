@@ -93,6 +93,9 @@ public final class Deadlined: Tier {
     return inner.wait(until: min(deadline, Deadline(nanoseconds: earliest))) || clock.nanoseconds >= earliest
   }
 
+  /// Asks the tier inside.
+  public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
+
   /// What the tier inside holds, and the outcomes as they were reported from here.
   public var usage: TierUsage { state.withLock { inner.usage.seen(through: $0.relay.ledger) } }
 

@@ -91,6 +91,11 @@ public final class MemoryTier: Tier {
   /// Whether there are events. Nothing else ever makes one, so this does not sleep.
   public func wait(until deadline: Deadline) -> Bool { state.withLock { $0.ledger.hasEvents } }
 
+  /// Says what is there.
+  public func peek(_ names: [PageName], into found: inout [Bool]) {
+    state.withLock { state in found = names.map { state.pages[$0] != nil } }
+  }
+
   /// What is held.
   public var usage: TierUsage {
     state.withLock { state in

@@ -55,6 +55,9 @@ public final class Observed: Tier {
   /// Waits for the tier inside.
   public func wait(until deadline: Deadline) -> Bool { inner.wait(until: deadline) }
 
+  /// Asks the tier inside.
+  public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
+
   /// What the tier inside says.
   public var usage: TierUsage { inner.usage }
 

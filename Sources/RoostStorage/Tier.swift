@@ -36,6 +36,10 @@ public protocol Tier: AnyObject, Sendable {
   /// Waits until `poll` may have something to do. False if the deadline passed first.
   func wait(until deadline: Deadline) -> Bool
 
+  /// Whether the tier has each of these pages, as far as it knows without asking its medium: a hint that costs no I/O
+  /// and no batch. Puts an answer for every name into `found`.
+  func peek(_ names: [PageName], into found: inout [Bool])
+
   /// What it holds and what it has done.
   var usage: TierUsage { get }
 
@@ -58,6 +62,11 @@ public protocol Tier: AnyObject, Sendable {
   /// Ends what is under way and lets go of everything. Memory is free when it returns; unpolled events are lost.
   /// A second call does nothing.
   func close(until deadline: Deadline)
+}
+
+extension Tier {
+  /// Knows nothing without asking: a tier that stays with this is asked by `contains`, and never by `match`.
+  public func peek(_ names: [PageName], into found: inout [Bool]) { found = names.map { _ in false } }
 }
 
 /// What `recover` found.

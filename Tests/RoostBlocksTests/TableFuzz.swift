@@ -34,7 +34,8 @@ struct TableFuzz: ~Copyable {
     time += UInt64.random(in: 0...pauseMax, using: &random)
     switch Int.random(in: 0..<100, using: &random) {
     case 0..<8: match()
-    case 8..<33: store()
+    case 8..<29: store()
+    case 29..<33: promote()
     case 33..<38: touch()
     case 38..<52: commit()
     case 52..<56: abort()
@@ -107,6 +108,28 @@ struct TableFuzz: ~Copyable {
       $0.limit(keys, slotClass)
     }
     if let problem = model.store(keys, grants, origin.request, shards: shards, id) { problems.append(problem) }
+  }
+
+  private mutating func promote() {
+    let (keys, slotClass) = request()
+    let origin = origin()
+    var grants = [StoreGrant](
+      repeating: StoreGrant(outcome: .refused, slot: SlotNumber(rawValue: 0), generation: 0), count: keys.count)
+    let before = Set(model.pages.keys)
+    let excess = model.excess(keys, slotClass)
+    let id = keys.withUnsafeBufferPointer { keys in
+      grants.withUnsafeMutableBufferPointer { grants in
+        try? table.beginPromotion(keys, SlotClass(rawValue: UInt8(slotClass)), origin, into: grants)
+      }
+    }
+    evicted(before, sparing: []) {
+      $0.oldest(excess, slotClass)
+    } expecting: { _, _ in
+      nil
+    } limit: { _ in
+      0
+    }
+    if let problem = model.promote(keys, grants, origin.request, id, before: before) { problems.append(problem) }
   }
 
   private mutating func touch() {

@@ -135,6 +135,37 @@ struct TableModel {
     return nil
   }
 
+  /// How many pages must go for a promotion of some keys.
+  func excess(_ keys: [Key], _ slotClass: Int) -> Int {
+    let evictable = pages.values.count { $0.isEvictable && TableModel.slotClass($0.key) == slotClass }
+    return min(evictable, max(0, keys.count { pages[$0] == nil } - free[slotClass].count))
+  }
+
+  /// Takes over what a promotion was granted.
+  mutating func promote(
+    _ keys: [Key], _ grants: [StoreGrant], _ request: RequestID, _ id: LeaseID?, before: Set<Key>
+  ) -> String? {
+    let known = statistics
+    var written: [Page] = []
+    for (key, grant) in zip(keys, grants) {
+      guard (grant.outcome == .held) == (pages[key] != nil) else { return "\(grant) for a page that is not so" }
+      if grant.outcome == .refused, !before.contains(key), !free[TableModel.slotClass(key)].isEmpty {
+        return "refused where there is room"
+      }
+      guard grant.outcome == .admitted else { continue }
+      if let problem = store([key], [grant], request, shards: 1, nil), problem != "slots without a lease" {
+        return problem
+      }
+      written.append(pages[key]!)
+    }
+    statistics = known
+    statistics.promoted += written.count
+    guard let id else { return written.isEmpty ? nil : "slots without a lease" }
+    guard !written.isEmpty, leases[id] == nil else { return "a lease for nothing, or one that lives already" }
+    leases[id] = Lease(isStore: true, pages: written, request: request, missing: [0])
+    return nil
+  }
+
   /// A request uses its blocks from tail to head.
   mutating func use(_ keys: [Key]) {
     for key in keys.reversed() where pages[key] != nil {

@@ -112,7 +112,8 @@ final class Harness {
     let blocks = engine.statistics.blocks
     return blocks.hits + blocks.misses == blocks.lookups && blocks.allocated + blocks.free == blocks.capacity
       && blocks.held + blocks.admitted + blocks.refused == blocks.offered
-      && blocks.admitted + blocks.adopted == blocks.evicted + blocks.retired + blocks.aborted + blocks.resident
+      && blocks.admitted + blocks.adopted + blocks.promoted
+        == blocks.evicted + blocks.retired + blocks.aborted + blocks.resident
   }
 
   /// Waits for a condition that another thread or process brings about.

@@ -89,6 +89,7 @@ import Testing
   @Test func pagesAreSealedInTheOrderOfTheirPublicationAndOnlyThen() {
     var ledger = SealLedger()
     ledger.isActive = true
+    ledger.isSealing = true
     begin(&ledger, LedgerTests.lease, slots: [1, 2, 3])
     begin(&ledger, LedgerTests.other, slots: [4])
     #expect(!ledger.hasWork)
@@ -107,6 +108,7 @@ import Testing
   @Test func aStoreThatWasGivenUpIsNotSealed() {
     var ledger = SealLedger()
     ledger.isActive = true
+    ledger.isSealing = true
     begin(&ledger, LedgerTests.lease, slots: [1])
     begin(&ledger, LedgerTests.other, slots: [2])
     ledger.dropped(LedgerTests.lease)

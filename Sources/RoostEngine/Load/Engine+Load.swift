@@ -16,7 +16,10 @@ extension Engine {
     let origin = RequestOrigin(request: request, owner: owner, time: configuration.clock.nanoseconds)
     let (lease, hasUnchecked) = try state.withLock { state throws(RoostError) in
       guard !state.isDraining else { throw Engine.draining }
-      return (try state.table.beginLoad(keys, origin, into: grants), !state.unchecked.isEmpty)
+      let lease = try state.table.beginLoad(keys, origin, into: grants)
+      // What a prefetch held for the request is in its own hands now.
+      if let books = state.books { letGo(books.prefetches.end(of: request), &state) }
+      return (lease, !state.unchecked.isEmpty)
     }
     if lease != nil, hasUnchecked || sealsAtOnce { checkSeals(keys, grants) }
     return lease

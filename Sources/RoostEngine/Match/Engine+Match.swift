@@ -2,14 +2,16 @@ import RoostBlocks
 import RoostPrimitives
 
 extension Engine {
-  /// Says for every key of one group whether it can be loaded now. Holds nothing and changes no order.
+  /// Says for every key of one group whether it can be loaded now, or lies in the tier below. Holds nothing and changes no order.
   ///
   /// - Returns: the length of the leading run of ready keys.
   /// - Precondition: `states` has room for every key.
   @discardableResult public func match(
     _ keys: UnsafeBufferPointer<Key>, into states: UnsafeMutableBufferPointer<KeyState>
   ) -> Int {
-    state.withLock { $0.table.match(keys, into: states) }
+    let run = state.withLock { $0.table.match(keys, into: states) }
+    if let tier { markBelow(keys, states, tier) }
+    return run
   }
 
   /// Finds how many tokens of a request can be loaded: the longest length at which every group can be.

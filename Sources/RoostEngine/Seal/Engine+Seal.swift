@@ -14,7 +14,10 @@ extension Engine {
   var sealsBehind: Bool { pool?.configuration.isKept == true && !sealsAtOnce }
 
   func startSealing() throws(RoostError) {
-    state.withLock { $0.seals.isActive = sealsAtOnce || sealsBehind }
+    state.withLock { state in
+      state.seals.isSealing = sealsAtOnce || sealsBehind
+      state.seals.isActive = state.seals.isSealing || tier != nil
+    }
     guard sealsBehind else { return }
     let made = try Sealer { [weak self] in self?.sealBatch() ?? false }
     sealer.withLock { $0 = made }

@@ -2,7 +2,7 @@ import RoostBlocks
 import RoostPrimitives
 
 /// Which pages are to be sealed: those of open stores, by lease, and the published ones, in the order of their
-/// publication. A pure state machine; without sealing it holds nothing and costs nothing.
+/// publication. A pure state machine; without sealing and tier it holds nothing and costs nothing.
 struct SealLedger {
   /// A page that was admitted.
   struct Page: Hashable {
@@ -11,8 +11,10 @@ struct SealLedger {
     var generation: UInt32
   }
 
-  /// Whether pages are sealed at all.
+  /// Whether anybody wants to know what a store published.
   var isActive = false
+  /// Whether what is published is to be sealed.
+  var isSealing = false
   private var open: [LeaseID: [Page]] = [:]
   private var queue: [Page] = []
   private var taken = 0
@@ -33,9 +35,12 @@ struct SealLedger {
   }
 
   /// The store is published: its pages are to be sealed.
-  mutating func published(_ lease: LeaseID) {
-    guard let pages = open.removeValue(forKey: lease) else { return }
-    queue.append(contentsOf: pages)
+  ///
+  /// - Returns: its pages.
+  @discardableResult mutating func published(_ lease: LeaseID) -> [Page] {
+    guard let pages = open.removeValue(forKey: lease) else { return [] }
+    if isSealing { queue.append(contentsOf: pages) }
+    return pages
   }
 
   /// The store was given up.

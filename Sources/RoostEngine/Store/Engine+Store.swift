@@ -27,6 +27,7 @@ extension Engine {
       let lease = try state.table.beginStore(store, into: grants)
       writeRows(&state)
       if let lease { state.seals.begin(lease, keys, grants) }
+      if let books = state.books { books.noteRequest(keys) { grants[$0].outcome == .held } }
       return lease
     }
   }
@@ -41,6 +42,8 @@ extension Engine {
     state.withLock { state in
       state.table.touch(keys, slotClass, origin)
       writeRows(&state)
+      // Those that are not in the pool are late, and counted so.
+      if let books = state.books { books.noteRequest(keys) { _ in true } }
     }
   }
 
@@ -84,7 +87,11 @@ extension Engine {
     writeRows(&state)
     switch answer {
     case .published:
-      state.seals.published(lease)
+      let pages = state.seals.published(lease)
+      if let books = state.books {
+        books.notePublished(pages)
+        tier?.wake()
+      }
       evictBehind(&state)
     case .ended: state.seals.dropped(lease)
     case .noted, .stale: break

@@ -19,7 +19,7 @@ extension DiskCore {
     return ticket
   }
 
-  private func readable(_ name: PageName) -> UInt32? {
+  func readable(_ name: PageName) -> UInt32? {
     guard isRecovered, let record = table.find(name), table.records[Int(record)].state == .live else { return nil }
     return record
   }

@@ -61,6 +61,11 @@ public final class DiskTier: Tier {
     return queue.wait(until: deadline)
   }
 
+  /// Looks into the index. No I/O, but where a segment is being cut at this moment it waits for that.
+  public func peek(_ names: [PageName], into found: inout [Bool]) {
+    core.withLock { core in found = names.map { core.readable($0) != nil } }
+  }
+
   /// What it holds.
   public var usage: TierUsage {
     core.withLock { core in

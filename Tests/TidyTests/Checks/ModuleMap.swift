@@ -24,7 +24,8 @@ enum ModuleMap {
     "RoostTransfer": ["RoostPrimitives", "RoostLayout", "RoostDevice", "CRoostPlatform"],
     "RoostStorage": ["RoostPrimitives", "CZstd"],
     "RoostEngine": [
-      "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "CRoostPlatform",
+      "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostStorage",
+      "CRoostPlatform",
     ],
     "TierDisk": ["RoostPrimitives", "RoostStorage", "CRoostPlatform", "CRoostRing"],
     "DeviceCPU": ["RoostPrimitives", "RoostDevice", "CRoostPlatform"],
@@ -48,7 +49,8 @@ enum ModuleMap {
   ]
 
   private static let engineAndBelow: Set<String> = [
-    "RoostEngine", "RoostTransfer", "RoostPool", "RoostBlocks", "RoostDevice", "RoostLayout", "RoostPrimitives",
+    "RoostEngine", "RoostTransfer", "RoostPool", "RoostBlocks", "RoostStorage", "RoostDevice", "RoostLayout",
+    "RoostPrimitives",
   ]
 
   /// Everything that `module` reaches over any number of arrows.

@@ -1,0 +1,30 @@
+import RoostPrimitives
+import RoostStorage
+
+/// `forget` and `reset` reach the tier. Meanwhile nothing comes up or goes down.
+extension Engine {
+  /// To be called before the pool forgets. No effect without a tier.
+  func beginForgettingBelow() {
+    guard tier != nil else { return }
+    state.withLock { $0.books?.forgettingCount += 1 }
+  }
+
+  /// Makes the tier forget, and waits until not even a restart brings a page back.
+  ///
+  /// - Throws: what the tier throws, `timedOut` among it: the pages are not found any more, but may be after a restart.
+  func finishForgettingBelow(_ digests: [IdentityDigest], until deadline: Deadline) throws(RoostError) {
+    guard let tier else { return }
+    defer {
+      state.withLock { $0.books?.forgettingCount -= 1 }
+      tier.wake()
+    }
+    // A tier that is not recovered knows nothing yet: it has to, or the pages come back.
+    waitForTier(until: deadline)
+    // Under the turn: no batch is on its way from the engine's books to the tier.
+    try tier.turn.withLock { turn throws(RoostError) in
+      guard !turn.isOver, tier.isReady else { return }
+      for digest in digests { _ = try tier.setup.tier.forget(digest) }
+    }
+    if tier.isReady { try tier.setup.tier.drain(until: deadline) }
+  }
+}
