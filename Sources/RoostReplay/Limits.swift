@@ -1,5 +1,7 @@
 /// Every limit of this module, with its arithmetic.
 enum Limits {
+  /// How long the replay sleeps at most before it looks at the tier again.
+  static let tierWaitSeconds = 0.001
   /// Bytes read from a trace file at a time: large enough that the call does not show, small beside everything else.
   static let readByteCount = 256 << 10
 

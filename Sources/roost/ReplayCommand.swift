@@ -39,6 +39,9 @@ enum ReplayCommand {
       CommandExample(
         "roost replay --model deepseek-v3 --block-bytes full --host-memory 8GiB", "The model's own pages of 34 MiB."),
       CommandExample("roost replay --report report.html", "The same as a page to open in a browser, print or send."),
+      CommandExample(
+        "roost replay --host-memory 512MiB --disk /var/tmp/roost --disk-capacity 4GiB",
+        "A small pool over a disk; run it twice, and the second run starts warm."),
       CommandExample("roost replay --fault corrupt=3", "Flips three stored bytes, to see that verification notices."),
     ]
     return command
@@ -79,6 +82,14 @@ enum ReplayCommand {
     .value(
       "seed", "N", "Start of everything random: the built-in workload, and which bytes --fault flips. Default: 1."),
     .toggle("verify", initially: true, "Compare every loaded byte (the default), or do not."),
+    .value(
+      "disk", "DIR",
+      "A directory below the pool: evicted pages come back from there, and a second replay finds what the first one left."
+    ),
+    .value("disk-capacity", "SIZE", "All that --disk may take of its drive. Default: four times the pool."),
+    .value(
+      "disk-writes", "RULE",
+      "Which pages are written there: again (those that a second request asked for; the default), all or none."),
     .flag("dry-run", "Control plane only: no memory, no copies."),
     .value("fault", "corrupt=N", "Flip N bytes of stored pages that will be loaded again, spread over the run."),
     .value(

@@ -1,4 +1,6 @@
+import Glibc
 import RoostConsole
+import RoostEngine
 import RoostPrimitives
 import RoostReplay
 
@@ -43,8 +45,52 @@ struct ReplayPlan {
     let names = try arguments.list("policy")
     policies = (names.isEmpty ? [common.policy] : names).map(ReplayPlan.policy)
     sizes = try ReplayPlan.sizes(arguments, page)
+    try readDisk(arguments, page)
     if !isRelative { for row in try configurations(uniqueCount: 0) { try row[0].check() } }
     for policy in policies { try named(policy).check() }
+  }
+
+  /// The tier below the pool, if one is asked for.
+  private mutating func readDisk(_ arguments: Arguments, _ page: PageGeometry) throws(RoostError) {
+    let capacity = try arguments.byteCount("disk-capacity")
+    let rule = arguments.text("disk-writes")
+    guard let directory = arguments.text("disk") else {
+      guard capacity == nil, rule == nil else {
+        throw RoostError(.invalidInput, "--disk-capacity and --disk-writes say something about --disk; give that too")
+      }
+      return
+    }
+    guard !isComparison else {
+      throw RoostError(.invalidInput, "--disk goes with one policy and one size: the runs would share the directory")
+    }
+    guard let admission = TierSetup.Admission(rawValue: rule ?? TierSetup.Admission.again.rawValue) else {
+      throw RoostError(.invalidInput, "--disk-writes is again, all or none, not '\(rule ?? "")'")
+    }
+    var slotCount = 1
+    if case .blocks(let count) = sizes[0] { slotCount = count }
+    let bytes = capacity?.bytes ?? 4 * slotCount * page.byteCount
+    common.tier = try ReplayPlan.diskAddress(directory, capacity: bytes)
+    common.tierAdmission = admission
+  }
+
+  /// The address of a disk tier; a directory that is not whole begins where the program does.
+  private static func diskAddress(_ directory: String, capacity: Int) throws(RoostError) -> String {
+    var path = directory
+    if !path.hasPrefix("/") {
+      guard let here = getcwd(nil, 0) else { throw .system("getcwd", errno, "give --disk a path from the root on") }
+      path = String(cString: here) + "/" + path
+      free(here)
+    }
+    let escaped = path.utf8.map { byte -> String in
+      let isPlain = byte == UInt8(ascii: "/") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+      let character = Character(UnicodeScalar(byte))
+      if isPlain || byte == UInt8(ascii: "_") || (character.isASCII && (character.isLetter || character.isNumber)) {
+        return String(character)
+      }
+      let digits = String(byte, radix: 16, uppercase: true)
+      return "%" + (digits.count == 1 ? "0" : "") + digits
+    }
+    return "disk://\(escaped.joined())?capacity=\(capacity)"
   }
 
   /// A configuration for each size and, within, each policy.

@@ -38,6 +38,40 @@ import Testing
     #expect(dry["bytes_loaded"]?.int == 0 && dry["load_gbps"] == .null && dry["verify"]?.bool == false)
   }
 
+  @Test func aSecondReplayOverTheSameDiskStartsWarm() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("roost-replay-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let over = [
+      "replay", "--requests", "200", "--host-memory", "8MiB", "--block-bytes", "16KiB", "--json", "--disk", folder.path,
+      "--disk-capacity", "128MiB", "--disk-writes", "all",
+    ]
+    let first = try RoostProgram(over).finish().json()
+    let outcome = try RoostProgram(over).finish()
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let second = try outcome.json()
+    for report in [first, second] {
+      let disk = try #require(report["disk"])
+      let (hits, below) = (report["prefix_hits"]?.int ?? 0, disk["hits"]?.int ?? 0)
+      #expect(below > 0 && below <= hits, "\(below) of \(hits)")
+      #expect(report["verify_failures"]?.int == 0 && report["verified_blocks"]?.int == hits)
+      #expect(disk["bytes_read"]?.int ?? 0 >= below * 16_384 && disk["pages_dropped"]?.int == 0)
+    }
+    let (cold, warm) = (try #require(first["disk"]), try #require(second["disk"]))
+    #expect(cold["pages_at_start"]?.int == 0)
+    #expect(warm["pages_at_start"] == cold["pages_at_end"] && cold["pages_at_end"]?.int ?? 0 > 0)
+    #expect(second["prefix_hits"]?.int ?? 0 > first["prefix_hits"]?.int ?? 0)
+    #expect(cold["bytes_written"]?.int ?? 0 > warm["bytes_written"]?.int ?? 0)
+  }
+
+  @Test func aDiskGoesWithRealBytesAndOneSize() throws {
+    for more in [["--dry-run"], ["--sizes", "100,200"], ["--disk-writes", "some"]] {
+      let outcome = try RoostProgram(["replay", "--disk", "/nonexistent/roost"] + more).finish()
+      #expect(outcome.status == 2, "\(more)")
+    }
+    #expect(try RoostProgram(["replay", "--disk-capacity", "1GiB"]).finish().status == 2)
+  }
+
   @Test func anotherSeedIsAnotherWorkload() throws {
     func references(_ seed: String) throws -> JSONValue? {
       try RoostProgram.run("replay", "--dry-run", "--requests", "100", "--json", "--seed", seed).json()[

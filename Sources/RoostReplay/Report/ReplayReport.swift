@@ -21,7 +21,7 @@ public struct ReplayReport: Sendable {
   public var json: JSONValue {
     func optional(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
     let numbers = statistics
-    return .object([
+    let object: JSONValue = .object([
       "trace": .string(source), "policy": .string(configuration.policy),
       "output_length": .bool(configuration.tellsOutputLength),
       "store_after": .count(configuration.storeRequestCountMin),
@@ -43,6 +43,26 @@ public struct ReplayReport: Sendable {
       "verify_failures": .count(numbers.verifyFailureCount), "faults": .count(numbers.faultCount),
       "failed_copies": .count(numbers.failedCopyCount), "interrupted": .bool(numbers.wasInterrupted),
       "seconds": .number(numbers.seconds),
+    ])
+    guard let tier = numbers.tier, let members = object.members else { return object }
+    return .object(members + [JSONMember("disk", json(of: tier))])
+  }
+
+  private func json(of tier: ReplayStatistics.Tier) -> JSONValue {
+    let end = tier.atEnd
+    let references = max(1, statistics.referenceCount)
+    return .object([
+      "admission": .string(configuration.tierAdmission.rawValue), "pages_at_start": .count(tier.foundCount),
+      "pages_at_end": .count(end.usage.pageCount), "capacity_bytes": .count(end.usage.capacityBytes),
+      "occupied_bytes": .count(end.usage.occupiedBytes), "hits": .count(tier.hitCount),
+      "hit_ratio": .number(Double(tier.hitCount) / Double(references)),
+      "pool_hit_ratio": .number(Double(statistics.prefixHitCount - tier.hitCount) / Double(references)),
+      "bytes_read": .count(end.promotedBytes), "read_gbps": tier.readRate.map { .number($0) } ?? .null,
+      "bytes_written": .count(end.demotedBytes), "write_gbps": tier.writeRate.map { .number($0) } ?? .null,
+      "pages_not_worth_a_write": .count(end.notWorthAWrite), "pages_dropped": .count(end.demotionsDropped),
+      "pages_late": .count(end.demotionsLate), "pages_refused": .count(end.promotionsRefused),
+      "pages_corrupt": .count(end.promotionsCorrupt), "evictions": .count(end.usage.counters.evictedCount),
+      "capacity_writes_per_day": .number(end.capacityWritesPerDay),
     ])
   }
 
@@ -89,6 +109,10 @@ public struct ReplayReport: Sendable {
     }
     row("loaded", numbers.loadedByteCount, numbers.loadRate)
     row("stored", numbers.storedByteCount, numbers.storeRate)
+    if let tier = numbers.tier {
+      row("from disk", tier.atEnd.promotedBytes, tier.readRate)
+      row("to disk", tier.atEnd.demotedBytes, tier.writeRate)
+    }
     if let memcpy = numbers.memcpyRate {
       let samples = "median of \(numbers.memcpySamples.count) samples of 64 MiB, one thread"
       table.add(["memcpy", "", NumberText.fixed(memcpy, 1) + " GB/s", samples])
@@ -118,6 +142,14 @@ public struct ReplayReport: Sendable {
   private var verdict: String {
     let numbers = statistics
     var lines: [String] = []
+    if let tier = numbers.tier {
+      let references = Double(max(1, numbers.referenceCount))
+      lines.append(
+        "hits: \(NumberText.percent(Double(numbers.prefixHitCount - tier.hitCount) / references)) in the pool, "
+          + "\(NumberText.percent(Double(tier.hitCount) / references)) from disk; the disk had "
+          + "\(NumberText.grouped(tier.foundCount)) pages before, \(NumberText.grouped(tier.atEnd.usage.pageCount)) after"
+      )
+    }
     if numbers.faultCount > 0 { lines.append("\(numbers.faultCount) bytes were flipped on purpose") }
     if numbers.verifyFailureCount > 0 {
       lines.append(

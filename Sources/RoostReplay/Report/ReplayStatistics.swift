@@ -1,3 +1,5 @@
+import RoostEngine
+
 /// What a replay counted and measured.
 public struct ReplayStatistics: Sendable {
   /// Requests replayed.
@@ -51,11 +53,39 @@ public struct ReplayStatistics: Sendable {
   public var seconds = 0.0
   /// How all this came about, request by request.
   public var series = TimeSeries()
+  /// What went to and came from the tier below the pool; nil without one.
+  public var tier: Tier?
   /// Whether somebody ended the replay early.
   public var wasInterrupted = false
 
   /// Nothing counted yet.
   public init() {}
+
+  /// What a replay knows of its tier.
+  public struct Tier: Sendable {
+    /// Pages that an earlier replay left.
+    public var foundCount: Int
+    /// Blocks of leading runs that had to be brought up; they are among the prefix hits.
+    public var hitCount = 0
+    /// Seconds that requests waited for pages.
+    public var readSeconds = 0.0
+    /// Seconds of writing behind requests.
+    public var writeSeconds = 0.0
+    /// The engine's counters at the end.
+    public var atEnd = TierStatistics()
+
+    init(atStart statistics: TierStatistics?) { foundCount = statistics?.usage.pageCount ?? 0 }
+
+    /// GB/s (1e9 bytes) at which pages came up; nil if none did.
+    public var readRate: Double? {
+      atEnd.promotedBytes > 0 && readSeconds > 0 ? Double(atEnd.promotedBytes) / readSeconds / 1e9 : nil
+    }
+
+    /// GB/s (1e9 bytes) at which pages were written; nil if none were.
+    public var writeRate: Double? {
+      atEnd.demotedBytes > 0 && writeSeconds > 0 ? Double(atEnd.demotedBytes) / writeSeconds / 1e9 : nil
+    }
+  }
 
   /// Prefix hits over references, 0 without references.
   public var prefixHitRatio: Double {

@@ -5,11 +5,12 @@ import RoostConsole
 import RoostEngine
 import RoostPool
 import RoostPrimitives
+import RoostStorage
 
 /// What a replay needs of the machine.
 extension Replay {
   static func openEngine(
-    _ configuration: ReplayConfiguration, _ clock: TraceClock, _ observer: PolicyObserver
+    _ configuration: ReplayConfiguration, _ clock: TraceClock, _ observer: PolicyObserver, _ tier: (any Tier)?
   ) throws(RoostError) -> Engine {
     let page = configuration.page
     let group = EngineConfiguration.Group(
@@ -23,6 +24,13 @@ extension Replay {
     wanted.storeRequestCountMin = configuration.storeRequestCountMin
     wanted.slotCountMax = configuration.slotCount
     wanted.clock = clock
+    wanted.tier = tier.map { tier in
+      var setup = TierSetup(tier)
+      setup.admission = configuration.tierAdmission
+      // The replay gives it the time that it needs, as the trace's pauses would.
+      setup.driving = .caller
+      return setup
+    }
     // The pool would say in a line of its own why it is smaller than asked for; here that is part of the error.
     let level = Log.level
     Log.level = min(level, .error)
@@ -79,6 +87,9 @@ extension ReplayConfiguration {
     if faultCount > 0, isDryRun || !verifies {
       let reason = isDryRun ? "a dry run moves no bytes" : "nothing looks without verification"
       throw RoostError(.invalidInput, "--fault needs --verify and no --dry-run: \(reason)")
+    }
+    if tier != nil, isDryRun {
+      throw RoostError(.invalidInput, "--disk needs bytes, and a dry run moves none")
     }
     let perSlot = Limits.metadataByteCountPerSlot + (isDryRun ? 0 : slotStrideByteCount)
     let (needed, overflow) = slotCount.multipliedReportingOverflow(by: perSlot)

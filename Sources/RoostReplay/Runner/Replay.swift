@@ -3,6 +3,7 @@ import RoostBuiltins
 import RoostConsole
 import RoostEngine
 import RoostPrimitives
+import RoostStorage
 
 /// Replays requests through an engine: looks up, loads and verifies what is there, computes and stores what is not.
 ///
@@ -14,6 +15,7 @@ public final class Replay {
 
   let configuration: ReplayConfiguration
   let engine: Engine
+  let tier: (any Tier)?
   let mover: PageMover?
   let buffers = RequestBuffers()
   var statistics = ReplayStatistics()
@@ -31,7 +33,9 @@ public final class Replay {
     try configuration.check()
     let traceClock = TraceClock()
     let window = configuration.isDryRun ? nil : try PageMover.window(configuration)
-    engine = try Replay.openEngine(configuration, traceClock, observer)
+    tier = if let address = configuration.tier { try Builtins.tiers().open(address) } else { nil }
+    engine = try Replay.openEngine(configuration, traceClock, observer, tier)
+    statistics.tier = tier == nil ? nil : ReplayStatistics.Tier(atStart: engine.statistics.tier)
     mover =
       if let (window, device) = window {
         try PageMover(window, on: device, engine, seed: configuration.seed)
@@ -65,6 +69,7 @@ public final class Replay {
     statistics.evictionCount = engine.statistics.blocks.evicted
     statistics.policyNanosecondsPerReference = observer.cost.nanosecondsPerReference
     statistics.metadataBytesPerSlot = engine.metadataBytesPerSlot
+    finishTier()
     try close()
     return ReplayReport(configuration, source: stream.name, statistics)
   }
@@ -93,15 +98,17 @@ public final class Replay {
       buffers.keys[index] = keys.key(of: id)
     }
     let started = clock.nanoseconds
-    let hits = engine.match(
+    let matched = engine.match(
       UnsafeBufferPointer(rebasing: buffers.keys[..<request.ids.count]), into: buffers.states)
     let lookup = clock.nanoseconds - started
+    let hits = try bringUp(request, matched)
     statistics.match.add(nanoseconds: lookup)
     statistics.lookupSeconds += Double(lookup) / 1e9
     statistics.prefixHitCount += hits
     if hits > 0 { try load(request, hits) }
     let (admitted, refused) = (statistics.admittedCount, statistics.refusedCount)
     try store(request)
+    letTierWork()
     var interval = TimeSeries.Interval()
     interval.requestCount = 1
     interval.referenceCount = request.ids.count

@@ -1,3 +1,4 @@
+import RoostEngine
 import RoostPrimitives
 
 /// How a replay is set up.
@@ -22,6 +23,10 @@ public struct ReplayConfiguration: Sendable {
   public var faultCount = 0
   /// What everything random in a replay starts from: the built-in workload, and which bytes are flipped.
   public var seed: UInt64 = 1
+  /// The address of a tier below the pool, nil: none.
+  public var tier: String?
+  /// Which pages are written to it.
+  public var tierAdmission = TierSetup.Admission.again
   /// Requests to end after, nil for all.
   public var requestLimit: Int?
 
