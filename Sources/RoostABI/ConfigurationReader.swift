@@ -20,8 +20,40 @@ enum ConfigurationReader {
     configuration.watermark = try object.take("watermark").map(watermark)
     configuration.eventCountMax = try object.count("events_max") ?? 0
     configuration.servesWorkers = true
+    let tier = try tier(&object)
     try object.finish()
+    // The last step, because it takes the tier's directory.
+    configuration.tier = try tier?.open()
     return configuration
+  }
+
+  /// What the configuration says about a tier.
+  private struct TierWish {
+    var address: String
+    var admission: TierSetup.Admission
+    var prefillTokensPerSecond: Double?
+
+    func open() throws(RoostError) -> TierSetup {
+      var setup = TierSetup(try Builtins.tiers().open(address))
+      setup.admission = admission
+      setup.prefillTokensPerSecond = prefillTokensPerSecond
+      return setup
+    }
+  }
+
+  private static func tier(_ object: inout ObjectReader) throws(RoostError) -> TierWish? {
+    let addresses = try object.list("tiers") ?? []
+    let text = try object.text("tier_admission") ?? TierSetup.Admission.again.rawValue
+    guard let admission = TierSetup.Admission(rawValue: text) else {
+      throw object.wrong("tier_admission", "\"again\", \"all\" or \"none\"")
+    }
+    let prefill = try object.number("prefill_tokens_per_second")
+    if let prefill, !(prefill > 0) { throw object.wrong("prefill_tokens_per_second", "a number above zero") }
+    guard let first = addresses.first else { return nil }
+    guard addresses.count == 1, let address = first.text else {
+      throw object.wrong("tiers", "a list with one address, such as \"disk:///var/lib/roost?capacity=500GiB\"")
+    }
+    return TierWish(address: address, admission: admission, prefillTokensPerSecond: prefill)
   }
 
   private static func pool(_ object: inout ObjectReader) throws(RoostError) -> PoolConfiguration {

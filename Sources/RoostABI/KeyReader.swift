@@ -73,9 +73,11 @@ struct KeyReader {
 extension RequestID {
   /// A caller's number of a request.
   ///
-  /// - Throws: `invalidInput` for the one that is the engine's own.
+  /// - Throws: `invalidInput` for those that are the engine's own.
   static func checked(_ number: UInt64) throws(RoostError) -> RequestID {
-    guard number != .max else { throw RoostError(.invalidInput, "no request may have the number UINT64_MAX") }
+    guard number < .max - 1 else {
+      throw RoostError(.invalidInput, "no request may have the number UINT64_MAX or UINT64_MAX - 1")
+    }
     return RequestID(rawValue: number)
   }
 }

@@ -31,6 +31,7 @@ extern int failure_count;
 void test_handles(void);
 void test_structures(void);
 void test_whole_path(void);
+void test_tier(void);
 void test_threads(void);
 void test_fork(void);
 

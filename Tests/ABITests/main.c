@@ -46,6 +46,7 @@ int main(void) {
   test_handles();
   test_structures();
   test_whole_path();
+  test_tier();
   test_threads();
   test_fork();
   if (failure_count > 0) fprintf(stderr, "ABITests: %d expectations failed\n", failure_count);

@@ -125,7 +125,7 @@ roost_status roost_engine_match_groups(
 /* Who asks. */
 typedef struct roost_request {
   size_t struct_bytes;
-  uint64_t request;      /* the caller's number; not UINT64_MAX */
+  uint64_t request;      /* the caller's number; neither UINT64_MAX nor UINT64_MAX - 1 */
   uint32_t owner;        /* reported with leaked leases */
   uint32_t reserved;     /* 0 */
   int64_t output_tokens; /* how many of the request's tokens were generated; -1: unknown */
@@ -160,6 +160,32 @@ roost_status roost_engine_commit(roost_engine engine, uint64_t lease);
 roost_status roost_engine_abort(roost_engine engine, uint64_t lease);
 /* Ends a load. */
 roost_status roost_engine_end(roost_engine engine, uint64_t lease);
+
+/* What roost_engine_prefetch has done. */
+enum { ROOST_NOTHING_BELOW = 0, ROOST_RECOMPUTE = 1, ROOST_PREFETCHING = 2 };
+
+/* Brings pages that lie in a tier into the pool, behind, and holds them and those that are there already until the
+ * request's next roost_engine_begin_load, its roost_engine_reclaim, roost_engine_prefetch_end, or the end of the timeout.
+ * `lists`: keys of one or more groups, those of a group head to tail. Returns at once.
+ * out_answer: ROOST_NOTHING_BELOW, or ROOST_RECOMPUTE (computing is faster): nothing was started; ROOST_PREFETCHING.
+ * out_prefetch: what to ask roost_engine_prefetch_progress for; 0 if nothing was started. */
+roost_status roost_engine_prefetch(
+    roost_engine engine, const roost_request *request, const roost_keys *lists, size_t list_count, double timeout,
+    uint32_t *out_answer, uint64_t *out_prefetch);
+
+typedef struct roost_prefetch_progress {
+  size_t struct_bytes;
+  uint64_t wanted;  /* pages that were below */
+  uint64_t arrived; /* of these, pages that can be loaded now */
+  uint64_t failed;  /* of these, pages that will not come: misses */
+  uint32_t is_live; /* 0: it has ended; the counts are 0 */
+  uint32_t is_over; /* nothing more is to come: match again, and load what is ready */
+} roost_prefetch_progress;
+/* How far a prefetch is. out->struct_bytes must be set. */
+roost_status roost_engine_prefetch_progress(roost_engine engine, uint64_t prefetch, roost_prefetch_progress *out);
+/* The pages are wanted no more. One that has ended is ignored. */
+roost_status roost_engine_prefetch_end(roost_engine engine, uint64_t prefetch);
+
 /* Gives up every lease of a request. out_leases may be null. */
 roost_status roost_engine_reclaim(roost_engine engine, uint64_t request, uint64_t *out_leases);
 
@@ -220,7 +246,7 @@ roost_status roost_engine_leases(
 roost_status roost_engine_reset(roost_engine engine, double timeout);
 
 /* Counters since the opening, and levels. hits + misses = lookups; allocated + free = capacity; held + admitted + refused =
- * offered; admitted + adopted = evicted + retired + aborted + resident. */
+ * offered; admitted + adopted + promotions (of roost_tier_stats) = evicted + retired + aborted + resident. */
 typedef struct roost_stats {
   size_t struct_bytes;
   uint64_t lookups, hits, misses;
@@ -235,6 +261,22 @@ typedef struct roost_stats {
 } roost_stats;
 /* out->struct_bytes must be set. */
 roost_status roost_engine_stats(roost_engine engine, roost_stats *out);
+
+/* What passed between the pool and the tier below it. promotions = promoted + missing + corrupt + failed + promoting;
+ * offered = demoted + known + dropped + late + write_failed + queued + what is being written. */
+typedef struct roost_tier_stats {
+  size_t struct_bytes;
+  uint64_t is_present, is_ready; /* 1 or 0 */
+  uint64_t prefetches, recomputes;
+  uint64_t promotions, promoted, promoted_bytes, missing, corrupt, failed, refused, promoting;
+  uint64_t offered, not_worth, demoted, demoted_bytes, known, dropped, late, write_failed, queued;
+  uint64_t requests; /* demoted_bytes / requests: what a request costs the drive */
+  uint64_t pages, page_bytes, capacity_bytes, occupied_bytes, evicted, quarantined;
+  double bytes_per_second;         /* of promotions, measured lately; 0: unknown */
+  double capacity_writes_per_day; /* how often the whole tier would be written a day at this rate */
+} roost_tier_stats;
+/* out->struct_bytes must be set. */
+roost_status roost_engine_tier_stats(roost_engine engine, roost_tier_stats *out);
 
 /* Prefix-chained SHA-256 block hashes (scheme roost:sha256) of whole blocks, 32 bytes each, for callers without hashes of
  * their own. out_hashes has room for token_count / tokens_per_block of them. */
