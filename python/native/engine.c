@@ -286,6 +286,55 @@ static PyObject *engine_stats(PyObject *self, PyObject *unused) {
   return result;
 }
 
+#define COUNT(name) {#name, offsetof(roost_tier_stats, name), 0}
+#define RATE(name) {#name, offsetof(roost_tier_stats, name), 1}
+static const struct {
+  const char *name;
+  size_t offset;
+  int is_rate;
+} tier_counters[] = {
+    COUNT(is_ready),      COUNT(prefetches),     COUNT(recomputes),     COUNT(promotions), COUNT(promoted),
+    COUNT(promoted_bytes), COUNT(missing),       COUNT(corrupt),        COUNT(failed),     COUNT(refused),
+    COUNT(promoting),     COUNT(offered),        COUNT(not_worth),      COUNT(demoted),    COUNT(demoted_bytes),
+    COUNT(known),         COUNT(dropped),        COUNT(late),           COUNT(write_failed), COUNT(queued),
+    COUNT(requests),      COUNT(pages),          COUNT(page_bytes),     COUNT(capacity_bytes), COUNT(occupied_bytes),
+    COUNT(evicted),       COUNT(quarantined),    RATE(bytes_per_second), RATE(capacity_writes_per_day),
+};
+
+static PyObject *engine_tier_stats(PyObject *self, PyObject *unused) {
+  (void)unused;
+  roost_tier_stats stats = {.struct_bytes = sizeof stats};
+  if (failure_check(roost_engine_tier_stats(handle_of(self), &stats)) != 0) return NULL;
+  PyObject *result = PyDict_New();
+  if (!stats.is_present) return result;
+  for (size_t index = 0; result != NULL && index < sizeof tier_counters / sizeof tier_counters[0]; index++) {
+    const char *place = (const char *)&stats + tier_counters[index].offset;
+    PyObject *number = tier_counters[index].is_rate ? PyFloat_FromDouble(*(const double *)place)
+                                                    : PyLong_FromUnsignedLongLong(*(const uint64_t *)place);
+    if (number == NULL || PyDict_SetItemString(result, tier_counters[index].name, number) != 0) Py_CLEAR(result);
+    Py_XDECREF(number);
+  }
+  return result;
+}
+
+/* ---- Prefetch ---- */
+
+static PyObject *engine_prefetch_progress(PyObject *self, PyObject *value) {
+  uint64_t prefetch = 0;
+  roost_prefetch_progress progress = {.struct_bytes = sizeof progress};
+  if (arguments_u64(value, "prefetch", &prefetch) != 0) return NULL;
+  if (failure_check(roost_engine_prefetch_progress(handle_of(self), prefetch, &progress)) != 0) return NULL;
+  if (!progress.is_live) Py_RETURN_NONE;
+  return Py_BuildValue("KKK", progress.wanted, progress.arrived, progress.failed);
+}
+
+static PyObject *engine_end_prefetch(PyObject *self, PyObject *value) {
+  uint64_t prefetch = 0;
+  if (arguments_u64(value, "prefetch", &prefetch) != 0) return NULL;
+  if (failure_check(roost_engine_prefetch_end(handle_of(self), prefetch)) != 0) return NULL;
+  Py_RETURN_NONE;
+}
+
 /* ---- The type; calls that take keys are in engine_keys.c ---- */
 
 PyObject *engine_match(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
@@ -294,6 +343,7 @@ PyObject *engine_match_groups(PyObject *, PyObject *const *, Py_ssize_t, PyObjec
 PyObject *engine_begin_store(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_begin_load(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_touch(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *engine_prefetch(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 
 static PyMethodDef methods[] = {
     FAST_METHOD("close", engine_close),
@@ -308,6 +358,9 @@ static PyMethodDef methods[] = {
     FAST_METHOD("begin_store", engine_begin_store),
     FAST_METHOD("begin_load", engine_begin_load),
     FAST_METHOD("touch", engine_touch),
+    FAST_METHOD("prefetch", engine_prefetch),
+    {"prefetch_progress", engine_prefetch_progress, METH_O, NULL},
+    {"end_prefetch", engine_end_prefetch, METH_O, NULL},
     {"commit", engine_commit, METH_O, NULL},
     {"abort", engine_abort, METH_O, NULL},
     {"end", engine_end, METH_O, NULL},
@@ -317,6 +370,7 @@ static PyMethodDef methods[] = {
     FAST_METHOD("events", engine_events),
     FAST_METHOD("leases", engine_leases),
     {"stats", engine_stats, METH_NOARGS, NULL},
+    {"tier_stats", engine_tier_stats, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -208,3 +208,30 @@ PyObject *engine_touch(PyObject *self, PyObject *const *args, Py_ssize_t count, 
   if (failed) return NULL;
   Py_RETURN_NONE;
 }
+
+PyObject *engine_prefetch(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+  static const char *const names[] = {"request", "identity", "hashes", "stride", "group", "timeout"};
+  static const struct parameters parameters = {"prefetch", names, 6, 6};
+  PyObject *given[6];
+  roost_request request = {.struct_bytes = sizeof request, .output_tokens = -1};
+  struct hashes blocks;
+  double timeout = 0;
+  uint32_t answer = 0;
+  uint64_t prefetch = 0;
+  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
+  if (arguments_u64(given[0], "request", &request.request) != 0) return NULL;
+  if (arguments_seconds(given[5], "timeout", &timeout) != 0) return NULL;
+  if (arguments_hashes(given[2], given[3], &blocks) != 0) return NULL;
+  int failed = arguments_u32(given[1], "identity", &blocks.keys.identity) != 0 ||
+               arguments_u32(given[4], "group", &blocks.keys.group) != 0;
+  if (!failed) {
+    roost_engine handle = handle_of(self);
+    roost_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = roost_engine_prefetch(handle, &request, &blocks.keys, 1, timeout, &answer, &prefetch);
+    Py_END_ALLOW_THREADS
+    failed = failure_check(status) != 0;
+  }
+  PyBuffer_Release(&blocks.view);
+  return failed ? NULL : Py_BuildValue("IK", answer, prefetch);
+}

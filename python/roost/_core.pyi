@@ -84,7 +84,9 @@ class Engine:
         is stored only when it stands in its n-th request, for hosts that are short of bandwidth for stores), `slots_max`, `watermark` (an object: `start`,
         `stop`, `ratio`: evict in the background above that share of the slots, down to that, so much at a time),
         `huge_pages` ("transparent", "none", or a size), `numa_nodes`, `chunk_bytes`, `accepts_workers` (default true),
-        `events_max` (default 0: no events are kept). An unknown key is refused with the nearest valid one.
+        `events_max` (default 0: no events are kept), `tiers` (a list with the address of a tier below the pool:
+        "disk:///var/lib/roost?capacity=500GiB"), `tier_admission` ("again": pages that a second request asked for are
+        written there; "all"; "none"), `prefill_tokens_per_second` (with it a page is read only where that is faster). An unknown key is refused with the nearest valid one.
         """
     @property
     def address(self) -> str:
@@ -126,6 +128,19 @@ class Engine:
 
         Returns the lease, 0 if nothing can be loaded. Pages that `verify` asks for are checked here.
         """
+    def prefetch(
+        self, request: int, identity: int, hashes: Buffer, stride: int, group: int, timeout: float
+    ) -> tuple[int, int]:
+        """Brings blocks that lie in a tier into the pool, behind, and holds them and those that are there already until
+        the request's `begin_load`, its `reclaim`, `end_prefetch`, or the end of the timeout.
+
+        Returns (answer, prefetch): 0, nothing lies below; 1, computing is faster; 2, it was started, and
+        `prefetch_progress` tells how far it is.
+        """
+    def prefetch_progress(self, prefetch: int) -> tuple[int, int, int] | None:
+        """(wanted, arrived, failed) pages; over when arrived + failed = wanted. None: it has ended."""
+    def end_prefetch(self, prefetch: int) -> None:
+        """The blocks are wanted no more."""
     def hand_out(self, lease: int, shards: int) -> None:
         """Says, before the job leaves for the workers, that the workers of shard 0 ... `shards` - 1 will each report this
         lease once (by `Worker.submit` and the end of the job).
@@ -160,8 +175,11 @@ class Engine:
         """Empties the cache: waits for the leases to end, then forgets everything. Raises `timedOut` if some live on."""
     def stats(self) -> dict[str, int]:
         """Counters and levels; hits + misses = lookups, allocated + free = capacity (in slots)."""
+    def tier_stats(self) -> dict[str, int | float]:
+        """What passed between the pool and the tier below it, and what the tier holds; empty without a tier. See
+        roost.h, roost_tier_stats."""
     def close(self, timeout: float = 5.0) -> int:
-        """Waits for the leases to end and closes the pool. Returns how many lived on. Safe to call twice."""
+        """Waits for the leases to end, writes what waits for a tier, and closes the pool. Returns how many lived on. Safe to call twice."""
 
 @final
 class Worker:
