@@ -48,7 +48,7 @@ public protocol Tier: AnyObject, Sendable {
 
   /// Forgets every page of an identity: from now on none of them is found. Reads under way may still end as done; writes
   /// under way end as throttled. Where pages are kept outside this process they are overwritten behind: after `drain`
-  /// not even a restart brings one back. Waits for no I/O; takes some 50 ms where there are a million pages.
+  /// not even a restart brings one back. Waits for no I/O; takes time in proportion to the pages that there are.
   ///
   /// - Returns: how many pages went.
   /// - Throws: `lost` after `close`; `invalidInput` before `recover`, where nobody knows yet what is there.

@@ -40,7 +40,8 @@ def main() -> None:
     with options.target.open("wb") as file:
         for tensor in tensors:
             tensor = tensor[0] if isinstance(tensor, (list, tuple)) else tensor
-            rows = tensor.contiguous().view(-1).view(torch.uint8).reshape(-1, 4096)
+            raw = tensor.contiguous().view(-1).view(torch.uint8)
+            rows = raw[: len(raw) // 4096 * 4096].reshape(-1, 4096)
             # What no prompt has reached is zero, and would flatter the figures.
             file.write(rows[rows.any(dim=1)].numpy().tobytes())
     print(f"{options.target}: {options.target.stat().st_size} bytes, {tensors[0].dtype}, {len(tensors)} layers")
