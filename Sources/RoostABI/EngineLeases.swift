@@ -9,25 +9,75 @@ import RoostPrimitives
   _ outGrants: UnsafeMutablePointer<roost_grant>?, _ outLease: UnsafeMutablePointer<UInt64>?
 ) -> roost_status {
   Failure.caught { () throws(RoostError) in
-    let outLease = try Arguments.required(outLease, "out_lease")
-    let engine = try HandleTable.shared.engine(handle)
-    let request = try Arguments.structure(request, "request")
-    let id = try RequestID.checked(request.request)
-    let reader = try KeyReader(keys, engine)
-    defer { reader.free() }
+    let call = try BeginCall(handle, request, keys, outLease)
+    defer { call.end() }
+    try call.grant(outGrants, StoreGrant.abi) { (keys, grants) throws(RoostError) in
+      try call.engine.beginStore(
+        call.id, keys, group: call.reader.group, owner: call.request.owner, outputTokens: outputTokens(call.request),
+        into: grants)
+    }
+  }
+}
+
+/// See roost.h.
+@c @implementation public func roost_engine_begin_load(
+  _ handle: roost_engine, _ request: UnsafePointer<roost_request>?, _ keys: UnsafePointer<roost_keys>?,
+  _ outGrants: UnsafeMutablePointer<roost_grant>?, _ outLease: UnsafeMutablePointer<UInt64>?
+) -> roost_status {
+  Failure.caught { () throws(RoostError) in
+    let call = try BeginCall(handle, request, keys, outLease)
+    defer { call.end() }
+    try call.grant(outGrants, LoadGrant.abi) { (keys, grants) throws(RoostError) in
+      try call.engine.beginLoad(call.id, keys, owner: call.request.owner, into: grants)
+    }
+  }
+}
+
+/// What the two calls that begin a lease have in common: a request with keys, and a grant for each key.
+private struct BeginCall {
+  let engine: Engine
+  let request: roost_request
+  let id: RequestID
+  let reader: KeyReader
+  private let outLease: UnsafeMutablePointer<UInt64>
+
+  init(
+    _ handle: roost_engine, _ request: UnsafePointer<roost_request>?, _ keys: UnsafePointer<roost_keys>?,
+    _ outLease: UnsafeMutablePointer<UInt64>?
+  ) throws(RoostError) {
+    self.outLease = try Arguments.required(outLease, "out_lease")
+    engine = try HandleTable.shared.engine(handle)
+    self.request = try Arguments.structure(request, "request")
+    id = try RequestID.checked(self.request.request)
+    reader = try KeyReader(keys, engine)
+  }
+
+  func end() { reader.free() }
+
+  /// Calls `begin`, unless there are no keys, and writes what it grants as `abi` says it.
+  func grant<Grant>(
+    _ outGrants: UnsafeMutablePointer<roost_grant>?, _ abi: (Grant) -> roost_grant,
+    _ begin: (UnsafeBufferPointer<Key>, UnsafeMutableBufferPointer<Grant>) throws(RoostError) -> LeaseID?
+  ) throws(RoostError) {
     guard reader.keys.count > 0 else { return outLease.pointee = 0 }
     let outGrants = try Arguments.required(outGrants, "out_grants")
-    let grants = UnsafeMutableBufferPointer<StoreGrant>.allocate(capacity: reader.keys.count)
+    let grants = UnsafeMutableBufferPointer<Grant>.allocate(capacity: reader.keys.count)
     defer { grants.deallocate() }
-    let lease = try engine.beginStore(
-      id, UnsafeBufferPointer(reader.keys), group: reader.group, owner: request.owner,
-      outputTokens: outputTokens(request), into: grants)
-    for index in grants.indices {
-      let grant = grants[index]
-      outGrants[index] = roost_grant(
-        slot: grant.slot.rawValue, generation: grant.generation, outcome: UInt32(grant.outcome.rawValue))
-    }
+    let lease = try begin(UnsafeBufferPointer(reader.keys), grants)
+    for index in grants.indices { outGrants[index] = abi(grants[index]) }
     outLease.pointee = lease?.rawValue ?? 0
+  }
+}
+
+extension StoreGrant {
+  fileprivate static func abi(_ grant: StoreGrant) -> roost_grant {
+    roost_grant(slot: grant.slot.rawValue, generation: grant.generation, outcome: UInt32(grant.outcome.rawValue))
+  }
+}
+
+extension LoadGrant {
+  fileprivate static func abi(_ grant: LoadGrant) -> roost_grant {
+    roost_grant(slot: grant.slot.rawValue, generation: grant.generation, outcome: UInt32(grant.outcome.rawValue))
   }
 }
 
@@ -48,32 +98,6 @@ private func outputTokens(_ request: roost_request) -> Int? {
     defer { reader.free() }
     engine.touch(
       id, UnsafeBufferPointer(reader.keys), group: reader.group, outputTokens: outputTokens(request))
-  }
-}
-
-/// See roost.h.
-@c @implementation public func roost_engine_begin_load(
-  _ handle: roost_engine, _ request: UnsafePointer<roost_request>?, _ keys: UnsafePointer<roost_keys>?,
-  _ outGrants: UnsafeMutablePointer<roost_grant>?, _ outLease: UnsafeMutablePointer<UInt64>?
-) -> roost_status {
-  Failure.caught { () throws(RoostError) in
-    let outLease = try Arguments.required(outLease, "out_lease")
-    let engine = try HandleTable.shared.engine(handle)
-    let request = try Arguments.structure(request, "request")
-    let id = try RequestID.checked(request.request)
-    let reader = try KeyReader(keys, engine)
-    defer { reader.free() }
-    guard reader.keys.count > 0 else { return outLease.pointee = 0 }
-    let outGrants = try Arguments.required(outGrants, "out_grants")
-    let grants = UnsafeMutableBufferPointer<LoadGrant>.allocate(capacity: reader.keys.count)
-    defer { grants.deallocate() }
-    let lease = try engine.beginLoad(id, UnsafeBufferPointer(reader.keys), owner: request.owner, into: grants)
-    for index in grants.indices {
-      let grant = grants[index]
-      outGrants[index] = roost_grant(
-        slot: grant.slot.rawValue, generation: grant.generation, outcome: UInt32(grant.outcome.rawValue))
-    }
-    outLease.pointee = lease?.rawValue ?? 0
   }
 }
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,39 +85,6 @@ def test_what_does_not_fit_together_is_refused() -> None:
         assert failure(cache.put, range(32), tensors(32), 7).code == "invalidInput"
         with pytest.raises((OverflowError, TypeError)):
             cache.put([-1] * 32, tensors(32))
-
-
-def test_torch_tensors_go_in_and_out_bfloat16_too() -> None:
-    torch = pytest.importorskip("torch")
-    put = [torch.randn(1, HEADS, 64, WIDTH).to(torch.bfloat16) for _ in range(LAYERS)]
-    with roost.Cache(model="m", capacity="1MiB") as cache:
-        assert cache.put(torch.arange(64), put) == 64
-        count, found = cache.get(torch.arange(64), torch)
-        assert count == 64 and all(torch.equal(a, b) for a, b in zip(found, put, strict=True))
-        assert found[0].dtype == torch.bfloat16
-
-
-def python_with_transformers() -> str | None:
-    """An interpreter that has torch and transformers: this one, or the one that ROOST_TORCH_PYTHON names."""
-    for candidate in (sys.executable, os.environ.get("ROOST_TORCH_PYTHON", "")):
-        check = "import importlib.util as u, sys; sys.exit(not (u.find_spec('torch') and u.find_spec('transformers')))"
-        if candidate and subprocess.run([candidate, "-c", check], check=False).returncode == 0:
-            return candidate
-    return None
-
-
-def test_the_example_restores_what_a_process_before_it_computed(tmp_path: Path) -> None:
-    python = python_with_transformers()
-    if python is None:
-        pytest.skip("no Python with torch and transformers; ROOST_TORCH_PYTHON may name one")
-    example = Path(__file__).parents[2] / "Examples" / "huggingface_cache.py"
-    environment = dict(os.environ, HF_HUB_OFFLINE="1", PYTHONPATH=str(Path(roost.__file__).parents[1]))
-    outputs = [
-        subprocess.run([python, example, tmp_path], env=environment, check=True, capture_output=True, text=True).stdout
-        for _ in range(2)
-    ]
-    assert "restored 0 of 500" in outputs[0]
-    assert "restored 496 of 500" in outputs[1]
 
 
 def test_the_notes_of_a_kept_cache_are_for_their_owner_alone(tmp_path: Path) -> None:
