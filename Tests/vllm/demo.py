@@ -27,65 +27,56 @@ COLD_ROUNDS = {1026: 3, 2050: 3}
 WARM_ROUNDS = 9
 # Overwrites the device pages before a load. Not NaN: kernels multiply the empty end of a last block by zero.
 JUNK = 123.0
+# What a line of a child starts with that is for its parent.
+ANSWER = "demo: "
 
 
-def measure(model: str, lengths: list[int], settings: dict | None) -> dict:
-    """All rows of one engine, in this process."""
-    hosts.prepare(in_process=True)
-    longest = max(lengths)
-    spec = hosts.Spec(
-        model=model,
-        settings=settings,
-        in_process=True,
-        tokens=1,
-        arguments={"max_model_len": longest + 64, "max_num_seqs": 4},
-    )
-    engine = hosts.Host(spec)
-    context = engine.core.vllm_config.compilation_config.static_forward_context
-    tensors = [layer.kv_cache for layer in context.values()]
-    source = random.Random(11)
-    rows = []
-    for length in lengths:
-        prompt = [source.randrange(300, 2000) for _ in range(length)]
-        rows.append(_row(engine, prompt, tensors, settings is not None))
-    counters = engine.counters() if settings is not None else {}
-    engine.close()
-    return {"rows": rows, "counters": counters}
+class Engine:
+    """A vLLM in this process, with Roost or without."""
 
+    def __init__(self, model: str, lengths: list[int], settings: dict | None) -> None:
+        hosts.prepare(in_process=True)
+        arguments = {"max_model_len": max(lengths) + 64, "max_num_seqs": 4}
+        self.host = hosts.Host(
+            hosts.Spec(model=model, settings=settings, in_process=True, tokens=1, arguments=arguments)
+        )
+        context = self.host.core.vllm_config.compilation_config.static_forward_context
+        self.tensors = [layer.kv_cache for layer in context.values()]
+        self.has_roost = settings is not None
+        self.copies: list[float] = []
+        if self.has_roost:
+            _time_copies(self.copies)
+        source = random.Random(11)
+        self.prompts = {length: [source.randrange(300, 2000) for _ in range(length)] for length in lengths}
+        self.tokens: dict[int, int] = {}
 
-def _row(engine: hosts.Host, prompt: list[int], tensors: list, has_roost: bool) -> dict:
-    samples: dict[str, list[float]] = {"cold": [], "limit": [], "roost": [], "copy": []}
-    tokens = set()
-    if has_roost:
-        _time_copies(samples["copy"])
-
-    def ask(kind: str) -> hosts.Answer:
+    def ask(self, kind: str, length: int) -> dict:
+        """The milliseconds to the first token when nothing is cached (`cold`), vLLM hits its own cache (`limit`), or
+        only Roost has the pages (`roost`)."""
+        prompt, hits = self.prompts[length], (length - 1) // BLOCK * BLOCK
+        if kind != "limit":
+            self.host.reset()
+        if kind == "cold" and self.has_roost:
+            self.host.core.scheduler.connector.reset_cache()
+        if kind == "roost":
+            for tensor in self.tensors:
+                tensor[: length // BLOCK + 64].fill_(JUNK)
+        self.copies.clear()
         start = time.perf_counter()
-        answer = engine.ask(prompt)
-        samples[kind].append((time.perf_counter() - start) * 1e3)
-        tokens.add(answer.tokens[0])
-        engine.drain()
-        return answer
+        answer = self.host.ask(prompt)
+        seconds = time.perf_counter() - start
+        self.host.drain()
+        assert answer.cached == (0 if kind == "cold" else hits), (kind, answer.cached, hits)
+        token = self.tokens.setdefault(length, answer.tokens[0])
+        assert token == answer.tokens[0], f"the first token changed: {token} to {answer.tokens[0]}"
+        return {"ms": seconds * 1e3, "copy_ms": sum(self.copies)}
 
-    hits = (len(prompt) - 1) // BLOCK * BLOCK
-    for number in range(COLD_ROUNDS.get(len(prompt), 1) if has_roost else 1):
-        engine.reset()
-        if has_roost and number:
-            engine.core.scheduler.connector.reset_cache()
-        ask("cold")
-    samples["copy"].clear()
-    # In turns, so that whatever else the machine does falls on both.
-    for _ in range(WARM_ROUNDS):
-        assert ask("limit").cached == hits
-        if not has_roost:
-            continue
-        engine.reset()
-        for tensor in tensors:
-            tensor[: len(prompt) // BLOCK + 64].fill_(JUNK)
-        assert ask("roost").cached == hits
-    assert len(tokens) == 1, f"the first token changed: {tokens}"
-    page = sum(tensor[0].numel() * tensor.element_size() for tensor in tensors)
-    return {"tokens": len(prompt), "megabytes": hits // BLOCK * page / 1e6, **samples}
+    def end(self) -> dict:
+        """The megabytes of a block, and Roost's counters."""
+        page = sum(tensor[0].numel() * tensor.element_size() for tensor in self.tensors)
+        counters = self.host.counters() if self.has_roost else {}
+        self.host.close()
+        return {"block_megabytes": page / 1e6, "counters": counters}
 
 
 def _time_copies(samples: list[float]) -> None:
@@ -102,6 +93,56 @@ def _time_copies(samples: list[float]) -> None:
     worker.load = timed
 
 
+def serve(engine: Engine) -> None:
+    """Does what the lines of standard input say, until it ends."""
+    for line in sys.stdin:
+        kind, length = line.split()
+        print(ANSWER + json.dumps(engine.ask(kind, int(length))), flush=True)
+    print(ANSWER + json.dumps(engine.end()), flush=True)
+
+
+class Child:
+    """An `Engine` in a process of its own. Both live at once, so that what the machine does otherwise falls on both."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, kind: str, length: int) -> dict:
+        self.process.stdin.write(f"{kind} {length}\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> dict:
+        self.process.stdin.close()
+        answer = self._answer()
+        assert self.process.wait(60) == 0
+        return answer
+
+    def _answer(self) -> dict:
+        for line in self.process.stdout:
+            if line.startswith(ANSWER):
+                return json.loads(line.removeprefix(ANSWER))
+        raise SystemExit(f"an engine ended with status {self.process.wait()}; what it said stands above")
+
+
+def measure(roost: Child, bare: Child, length: int) -> dict:
+    """All samples of one length, in milliseconds."""
+    row: dict = {"tokens": length, "cold": [], "limit": [], "roost": [], "copy": [], "bare": []}
+    for _ in range(COLD_ROUNDS.get(length, 1)):
+        row["cold"].append(roost.ask("cold", length)["ms"])
+    bare.ask("cold", length)
+    for _ in range(WARM_ROUNDS):
+        row["bare"].append(bare.ask("limit", length)["ms"])
+        row["limit"].append(roost.ask("limit", length)["ms"])
+        loaded = roost.ask("roost", length)
+        row["roost"].append(loaded["ms"])
+        row["copy"].append(loaded["copy_ms"])
+        # The load evicted nothing of vLLM's: the next hit is its own again.
+    return row
+
+
 def _copy_limit(megabytes: float) -> float:
     """Milliseconds that one thread's plain copy of as many bytes takes, measured here."""
     import numpy as np
@@ -116,19 +157,19 @@ def _copy_limit(megabytes: float) -> float:
     return statistics.median(samples)
 
 
-def table(rows: list[dict], alone: list[dict]) -> str:
-    """Medians in milliseconds."""
+def table(rows: list[dict]) -> str:
+    """Medians in milliseconds; differences pair by pair."""
     lines = [
-        "prompt tokens   KV moved       cold       Roost      limit   over it  of it load   memcpy   limit, no Roost",
-        "-------------  ---------  ---------  ----------  ---------  --------  ----------  -------  ----------------",
+        "prompt tokens   KV moved       cold       Roost      limit   over it  of it load   memcpy   hit beside bare vLLM",
+        "-------------  ---------  ---------  ----------  ---------  --------  ----------  -------  --------------------",
     ]
-    for row, bare in zip(rows, alone):
-        cold, roost, limit = (statistics.median(row[kind]) for kind in ("cold", "roost", "limit"))
+    for row in rows:
+        cold, roost, limit, load = (statistics.median(row[kind]) for kind in ("cold", "roost", "limit", "copy"))
         over = statistics.median(warm - hit for warm, hit in zip(row["roost"], row["limit"]))
-        load, bare_limit = statistics.median(row["copy"]), statistics.median(bare["limit"])
+        beside = statistics.median(hit - bare for hit, bare in zip(row["limit"], row["bare"]))
         lines.append(
             f"{row['tokens']:>13,}  {row['megabytes']:>6.0f} MB  {cold:>6.0f} ms  {roost:>7.1f} ms  {limit:>6.1f} ms"
-            f"  {over:>5.1f} ms  {load:>7.1f} ms  {row['memcpy']:>4.0f} ms  {bare_limit:>13.1f} ms"
+            f"  {over:>5.1f} ms  {load:>7.1f} ms  {row['memcpy']:>4.0f} ms  {beside:>+17.2f} ms"
         )
     return "\n".join(lines)
 
@@ -179,11 +220,6 @@ def chart(rows: list[dict], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _child(arguments: list[str]) -> dict:
-    done = subprocess.run([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(Path(os.environ.get("ROOST_TEST_MODELS", ".")) / "demo"))
@@ -193,17 +229,22 @@ def main() -> None:
     options = parser.parse_args()
     if options.part:
         settings = {"capacity": "2GiB"} if options.part == "with" else None
-        print(json.dumps(measure(options.model, options.lengths, settings)))
-        return
+        return serve(Engine(options.model, options.lengths, settings))
     common = ["--model", options.model, "--lengths", *map(str, options.lengths)]
-    found = _child([*common, "--part", "with"])
-    alone = _child([*common, "--part", "without"])
-    for row in found["rows"]:
+    roost, bare = (Child([*common, "--part", part]) for part in ("with", "without"))
+    rows = []
+    for number, length in enumerate(options.lengths):
+        print(f"{length:,} tokens ({number + 1} of {len(options.lengths)})", file=sys.stderr, flush=True)
+        rows.append(measure(roost, bare, length))
+    bare.end()
+    end = roost.end()
+    for row in rows:
+        row["megabytes"] = (row["tokens"] - 1) // BLOCK * end["block_megabytes"]
         row["memcpy"] = _copy_limit(row["megabytes"])
-    print(table(found["rows"], alone["rows"]))
-    loaded = found["counters"]["roost_load_bytes"] / 1e6
+    print(table(rows))
+    loaded = end["counters"]["roost_load_bytes"] / 1e6
     print(f"\nRoost loaded {loaded:,.0f} MB in all; every first token the same. Chart: {options.chart}")
-    chart(found["rows"], options.chart)
+    chart(rows, options.chart)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ public final class TraceReader: RequestStream {
   private var lineNumber = 0
   private var requestsRead = 0
 
-  /// Opens a trace; `-` is standard input. A file is read through once to count its requests, for at most a second.
+  /// Opens a trace; `-` is standard input. A file is read through once, for at most a second, to count its requests and
+  /// to find out early whether it is whole.
   ///
   /// - Throws: `notFound`, `invalidInput`.
   public convenience init(path: String) throws(RoostError) {
-    let count = path == "-" ? nil : try TraceReader.countLines(of: path)
+    let count = path == "-" ? nil : try TraceReader.countRequests(of: path)
     try self.init(path: path, requestCount: count)
   }
 
@@ -114,21 +115,19 @@ public final class TraceReader: RequestStream {
     return moved
   }
 
-  /// Lines that are not blank, nil if counting takes too long or the file cannot be read to its end (which the reading
-  /// proper reports with its place).
-  private static func countLines(of path: String) throws(RoostError) -> Int? {
+  /// Requests of a file, nil if counting takes too long. What is wrong with the first request, or with the file as a
+  /// whole, is found here, before anything is made for a replay; what is wrong with a later line when its turn comes.
+  private static func countRequests(of path: String) throws(RoostError) -> Int? {
     let deadline = Deadline.after(seconds: Limits.countSeconds)
     let reader = try TraceReader(path: path, requestCount: nil)
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-    var count = 0
-    do throws(RoostError) {
-      while let line = try reader.nextLine() {
-        if line.contains(where: { $0 > 0x20 }) { count += 1 }
-        if deadline.hasPassed() { return nil }
-      }
-    } catch {
-      return nil
+    var first = TraceRequest()
+    _ = try reader.next(into: &first)
+    var count = 1
+    while let line = try reader.nextLine() {
+      if line.contains(where: { $0 > 0x20 }) { count += 1 }
+      if deadline.hasPassed() { return nil }
     }
     return count
   }
