@@ -15,7 +15,9 @@ public final class Doorbell: @unchecked Sendable {
 
   private struct State: ~Copyable {
     let rings = Atomic<UInt32>(0)
-    let sleepers = Atomic<UInt32>(0)
+    /// Whether somebody may sleep. The first ring after that takes it back: the next ones need not wake who is awake,
+    /// or is being woken, which takes a hundred times longer than another ring.
+    let mayHaveSleepers = Atomic<Bool>(false)
   }
 
   /// Makes a doorbell that nobody has rung.
@@ -36,11 +38,13 @@ public final class Doorbell: @unchecked Sendable {
 
   /// Wakes everybody who waits.
   public func ring() {
-    // Sequentially consistent on both sides: either this sees the sleeper, or the sleeper sees the new count.
+    // Sequentially consistent on both sides: either this sees the sleeper, or the sleeper sees the new count, also where
+    // another ring takes the mark between the sleeper's setting it and its sleep.
     state.pointee.rings.wrappingAdd(1, ordering: .sequentiallyConsistent)
-    if state.pointee.sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-      roost_futex_wake(word, CInt.max)
-    }
+    guard state.pointee.mayHaveSleepers.load(ordering: .sequentiallyConsistent),
+      state.pointee.mayHaveSleepers.exchange(false, ordering: .sequentiallyConsistent)
+    else { return }
+    roost_futex_wake(word, CInt.max)
   }
 
   /// Waits until the doorbell was rung more often than `count`: spins for `spinNanoseconds`, then sleeps. May also
@@ -61,8 +65,7 @@ public final class Doorbell: @unchecked Sendable {
     }
     let now = clock.nanoseconds
     if now >= deadline.nanoseconds { return ringCount != count }
-    state.pointee.sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
-    defer { state.pointee.sleepers.wrappingSubtract(1, ordering: .relaxed) }
+    state.pointee.mayHaveSleepers.store(true, ordering: .sequentiallyConsistent)
     return roost_futex_wait(word, count, deadline.nanoseconds - now) || ringCount != count
   }
 

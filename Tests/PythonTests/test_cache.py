@@ -87,6 +87,35 @@ def test_what_does_not_fit_together_is_refused() -> None:
             cache.put([-1] * 32, tensors(32))
 
 
+class Interrupted:
+    """A worker whose first wait is interrupted, as by Ctrl-C."""
+
+    def __init__(self, worker: roost.Worker) -> None:
+        self.worker, self.calls = worker, []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.worker, name)
+
+    def wait(self, job: int, timeout: float) -> object:
+        self.calls.append(job)
+        if len(self.calls) == 1:
+            raise KeyboardInterrupt
+        return self.worker.wait(job, timeout)
+
+
+def test_an_interrupted_copy_has_ended_before_its_tensors_are_given_up() -> None:
+    with roost.Cache(model="m", capacity="1MiB") as cache:
+        cache.put(range(16), tensors(16))
+        worker = cache._worker = Interrupted(cache._worker)
+        with pytest.raises(KeyboardInterrupt):
+            cache.put(range(100, 148), tensors(48, seed=2))
+        assert len(worker.calls) == 2 and worker.calls[0] == worker.calls[1]
+        # Nothing is in flight, nothing is leased, and the next call works.
+        assert worker.poll() == [] and cache._engine.stats()["leases"] == 0
+        assert cache.match(range(100, 148)) == 0
+        assert cache.put(range(100, 148), tensors(48, seed=2)) == 48
+
+
 def test_the_notes_of_a_kept_cache_are_for_their_owner_alone(tmp_path: Path) -> None:
     with roost.Cache(tmp_path, model="one", capacity="1MiB", name="mine") as cache:
         cache.put(range(16), tensors(16))

@@ -68,6 +68,8 @@ class Bench:
         config = {
             "groups": [{"page_bytes": shape.page, "tokens_per_block": BLOCK, "kind": "full"}],
             "capacity": shape.blocks * shape.page * 2,
+            # Lets everything in, so that every round copies as much.
+            "policy": "lru",
         }
         self.engine = roost.Engine(json.dumps(config))
         self.engine.wait_ready(60.0)

@@ -205,6 +205,46 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.worker.fence(orders)
         self.assertEqual(core.queue, [])
 
+    def test_a_request_preempted_between_steps_and_then_aborted_has_its_stores_ended_too(self):
+        bench = Bench()
+        request = Request("a", 16, seed=2)
+        bench.admit(request, [1, 2, 3, 4])
+        bench.compute(request, [1, 2, 3, 4])
+        bench.step(idle=True)
+        core = bench.worker._core
+        core.hold = True
+        more = Request("b", 16, seed=3)
+        bench.admit(more, [5, 6, 7, 8])
+        bench.compute(more, [5, 6, 7, 8])
+        bench.step()
+        # vLLM has taken the blocks back, and says so only with the next step.
+        self.assertTrue(bench.scheduler.finished(more, [[]]))
+        core.hold = False
+        orders = bench.orders({"b"}, False)
+        self.assertEqual(len(orders.fence), 1)
+        bench.worker.fence(orders)
+        self.assertEqual(core.queue, [])
+
+    def test_a_request_whose_weights_cannot_be_told_is_computed_and_said_once(self):
+        bench = Bench()
+
+        def identify(request):
+            raise FileNotFoundError("no such adapter")
+
+        bench.scheduler._identify = identify
+        logging.disable(logging.NOTSET)
+        self.addCleanup(logging.disable, logging.WARNING)
+        with self.assertLogs("vllm.roost", "WARNING") as said:
+            for name in "ab":
+                request = Request(name, 16)
+                self.assertEqual(bench.admit(request, [1, 2, 3, 4]), 0)
+                bench.compute(request, [1, 2, 3, 4])
+                bench.step()
+                self.assertFalse(bench.scheduler.finished(request, [[1, 2, 3, 4]]))
+                bench.blocks.pop(name)
+        self.assertEqual(len(said.output), 1)
+        self.assertNotIn("begin_store", bench.engine.calls)
+
     def test_a_failed_position_is_reported_as_its_block_and_not_tried_again(self):
         for load in ("async", "sync"):
             bench = Bench(load=load)
@@ -521,8 +561,10 @@ class Layouts(unittest.TestCase):
             SlotLayout.compose([WorkerPages(0, rank, size, 1, pages.layers, "x") for rank in range(size)])
             for size in (1, 2)
         ]
-        self.assertEqual(slots[0].inner_format, "x")
-        self.assertNotEqual(slots[1].inner_format, "x")
+        outside = DevicePages.of(self._tensor(torch, "LBHNC", 2, 3, 2, 4, 6), 3)
+        formats = {slot.inner_format for slot in slots}
+        formats.add(SlotLayout.compose([WorkerPages(0, 0, 1, 1, outside.layers, "x")]).inner_format)
+        self.assertEqual(len(formats), 3, "pages of the same size with other bytes inside")
 
     def test_a_page_of_one_layer_and_rank_is_one_run(self):
         import torch

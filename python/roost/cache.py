@@ -18,6 +18,10 @@ from ._error import RoostError
 from ._tensors import Tensor, view
 
 _HASH_BYTES = 32
+# Copies that take longer than this have hung.
+_COPY_SECONDS = 600.0
+# Tensors whose copies never ended, and the leases of their slots: kept, because the device may still write there.
+_abandoned: list[tuple[list[Tensor], int]] = []
 
 
 @dataclass(frozen=True)
@@ -219,14 +223,20 @@ class Cache:
         wanted = ADMITTED if verb == STORE else LEASED
         mine = [block for block in range(blocks) if grants[3 * block + 2] == wanted]
         if lease != 0:
+            is_submitted = False
             try:
                 self._register(views, blocks)
                 slots = array("I", [number for block in mine for number in grants[3 * block : 3 * block + 2]])
+                # Said before: an interrupt may come between the call and the next line.
+                is_submitted = True
                 worker.submit(self._next, verb, 0, 0, array("i", mine), slots)
-                _, outcome, _, _, _ = worker.wait(self._next, 600)
+                _, outcome, _, _, _ = worker.wait(self._next, _COPY_SECONDS)
                 if outcome != DONE:
                     raise RoostError("lost", "the copies failed")
             except BaseException:
+                if is_submitted and not _has_let_go(worker, self._next):
+                    _abandoned.append((views, lease))
+                    raise
                 engine.abort(lease)
                 raise
             engine.commit(lease) if verb == STORE else engine.end(lease)
@@ -246,6 +256,19 @@ class Cache:
             parts.append((number, shape.layout(tensor.strides), block_stride, shape.packed(offset)))
             offset += shape.byte_count
         self._worker.register(0, 0, 1, regions, parts, blocks)
+
+
+def _has_let_go(worker: Any, job: int) -> bool:
+    """Whether the worker copies nothing for the job any more: only then may tensors and slots be used again."""
+    while True:
+        try:
+            worker.cancel(job)
+            worker.wait(job, _COPY_SECONDS)
+        except KeyboardInterrupt:
+            continue
+        except RoostError as error:
+            return error.code != "timedOut"
+        return True
 
 
 def _array(tokens: Sequence[int]) -> array[int]:

@@ -223,10 +223,12 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
             attach_timeout=settings.attach_timeout,
             load_timeout=settings.load_timeout,
         )
+        identities = _Identities(engine, config, _format(slots, groups), settings)
+        identities.require_weights()
         self.scheduler_side = SchedulerSide(
             engine,
             ticket,
-            _Identities(engine, config, _format(slots, groups), settings),
+            identities,
             groups=groups,
             hash_tokens=self._kv_cache_config.hash_block_size or groups[0].block_tokens,
             load=_load_mode(settings.load, config),
@@ -328,11 +330,20 @@ class _Identities:
         self._config = config
         self._inner_format = inner_format
         self._settings = settings
-        self._known: dict[str, int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def require_weights(self) -> None:
+        """Finds out at the start what would keep every request from being cached.
+
+        Raises `UnknownWeights`, which says what to do.
+        """
+        identity.weights(self._config.model_config, self._config.load_config, self._settings.weights)
 
     def __call__(self, request: Any) -> int:
+        """Raises `OSError` and `ValueError` (`UnknownWeights`) if the files of weights or adapter cannot be read."""
         adapter = request.lora_request.lora_path if request.lora_request else ""
-        known = self._known.get(adapter)
+        key = (adapter, identity.stamp(adapter)) if adapter else ()
+        known = self._known.get(key)
         if known is None:
             fields = identity.fields(
                 self._config,
@@ -341,7 +352,7 @@ class _Identities:
                 settings=self._settings,
                 adapter=adapter,
             )
-            known = self._known[adapter] = self._engine.intern(fields)
+            known = self._known[key] = self._engine.intern(fields)
         return known
 
 

@@ -39,7 +39,7 @@ def fields(config: Any, *, inner_format: str, hash_scheme: str, settings: Any, a
         ("data_type", f"{model.dtype}, kv {cache.cache_dtype}".encode()),
         ("quantisation", str(model.quantization or "").encode()),
         ("rope", _canonical(_rope(model.hf_text_config))),
-        ("adapter", fingerprint(Path(adapter)) if adapter else b""),
+        ("adapter", fingerprint(adapter_folder(adapter)) if adapter else b""),
         ("salt", settings.salt.encode()),
         ("hash_scheme", hash_scheme.encode()),
         ("tokens_per_block", str(cache.block_size).encode()),
@@ -60,14 +60,25 @@ def weights(model: Any, load: Any, named: str) -> bytes:
     return fingerprint(folder)
 
 
-def folder_of(model: str, revision: str | None, cache: str | None) -> Path:
-    """Where the files of a model lie: its own folder, or its snapshot in the Hugging Face cache."""
+def adapter_folder(adapter: str) -> Path:
+    """Where the files of an adapter lie. vLLM takes folders, `~`, and names of the Hugging Face hub."""
+    return folder_of(str(Path(adapter).expanduser()), None, None, "adapter_config.json")
+
+
+def stamp(adapter: str) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of the adapter's files: changes when they are replaced, and costs a few microseconds."""
+    files = ((file.name, file.stat()) for file in _files(adapter_folder(adapter)))
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in files)
+
+
+def folder_of(model: str, revision: str | None, cache: str | None, sample: str = "config.json") -> Path:
+    """Where the files of a model lie: its own folder, or the snapshot in the Hugging Face cache that has `sample`."""
     path = Path(model)
     if path.exists():
         return path
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(model, "config.json", cache_dir=cache, revision=revision)
+    found = try_to_load_from_cache(model, sample, cache_dir=cache, revision=revision)
     if isinstance(found, str):
         return Path(found).parent
     raise UnknownWeights(

@@ -110,8 +110,9 @@ class SlotLayout:
 
 def _format_of(worker: WorkerPages) -> str:
     cut = {layer.is_sliceable for layer in worker.layers}
-    if worker.parts == 1 or cut == {True}:
+    if cut == {True}:
         return worker.inner_format
+    # One part is a format of its own, too: its heads lie inside its tokens.
     return f"{worker.inner_format}; {worker.parts} parts by rank"
 
 

@@ -134,6 +134,8 @@ class SchedulerSide:
         self._borrowed: dict[int, list[Any]] = {}
         """Device blocks that stores read and that no request need hold."""
         self._orders = StepOrders()
+        self._complaints: set[str] = set()
+        """What the log has been told of requests without an identity."""
         self._next_number = 1
         self._is_announced = False
 
@@ -240,8 +242,14 @@ class SchedulerSide:
         self.collect()
         for name in preempted:
             track = self._tracks.get(name)
-            if track is not None:
-                self._orders.fence.extend(track.stores)
+            if track is None:
+                # vLLM took its blocks between two steps, and then it was aborted.
+                self._orders.fence.extend(self._held.get(name, ()))
+                continue
+            self._orders.fence.extend(track.stores)
+            # Its blocks go back to vLLM, which may be waiting for just these.
+            self._drop_kept(track)
+            track.junction = 0
         if self._filling:
             self._store_prompts(tables_of)
         orders, self._orders = self._orders, StepOrders()
@@ -450,12 +458,24 @@ class SchedulerSide:
         self._next_number += 1
         return number
 
+    def _find_identity(self, track: Track) -> bool:
+        """Whether it is known what the request's pages depend on. If not, it is computed, and nothing of it is kept."""
+        try:
+            track.identity = self._identify(track.request)
+        except (OSError, ValueError, RoostError) as error:
+            track.may_load = track.may_store = False
+            if str(error) not in self._complaints:
+                self._complaints.add(str(error))
+                log.warning("Roost leaves requests alone whose weights it cannot tell from others: %s", error)
+            return False
+        return True
+
     def _join(self, track: Track, index: int) -> Chain:
-        """A group's hashes, with those that are new."""
+        """A group's hashes, with those that are new; none of a request whose pages cannot be named."""
         place = self._scale_of[index]
         every, chain, hashes = self._scales[place], track.chains[place], track.request.block_hashes
-        if track.identity < 0:
-            track.identity = self._identify(track.request)
+        if track.identity < 0 and not self._find_identity(track):
+            return chain
         ready = len(hashes) // every
         if ready > chain.count:
             # A coarser block is named by the last of its fine hashes: they are chained.
