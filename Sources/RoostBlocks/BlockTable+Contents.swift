@@ -39,7 +39,7 @@ extension BlockTable {
   }
 
   /// Forgets every block of an identity: from now on none is found, and slots are freed as soon as no lease holds
-  /// them. Rare, so it simply reads every record, 64 bytes each.
+  /// them. Slots that are on their way to be free already are reported as changed. Rare, so it simply reads every record, 64 bytes each.
   ///
   /// - Returns: how many blocks with a page were forgotten.
   @discardableResult public mutating func forget(_ identity: IdentityID) -> Int {
@@ -63,8 +63,13 @@ extension BlockTable {
       let raw = position
       position += 1
       let record = records.pointer + raw
-      guard record.pointee.isIndexed, record.pointee.key.identity == identity else { continue }
+      guard record.pointee.key.identity == identity else { continue }
       let number = RecordNumber(rawValue: UInt32(raw))
+      guard record.pointee.isIndexed else {
+        // Nothing to find, but a lease or a copy still has the page: reported, so that the driver knows whose it is.
+        if record.pointee.state != .free { slots.noteChange(record.pointee.slot) }
+        continue
+      }
       if record.pointee.isResident {
         apply(.retire, to: number)
         forgotten += 1

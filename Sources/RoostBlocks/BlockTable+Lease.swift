@@ -69,6 +69,12 @@ extension BlockTable {
       slotCount: known.records.count, copying: known.state.copying)
   }
 
+  /// The group of a lease's blocks; nil if it is over. Of a load over several groups, that of its first block.
+  public func group(of lease: LeaseID) -> Int? {
+    guard let number = leases.number(of: lease), let first = leases[number].records.first else { return nil }
+    return Int(records[first].key.group)
+  }
+
   /// Reports the leases that are at least `age` nanoseconds old at `time`, as many as the buffer holds.
   ///
   /// - Returns: how many there are, which may be more than the buffer holds.

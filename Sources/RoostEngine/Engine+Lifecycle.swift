@@ -49,7 +49,9 @@ extension Engine {
   }
 
   /// Forgets every block of an identity: none is found from now on, and the bytes of those that no lease holds are
-  /// overwritten with zeroes before this returns; of the others when their leases end.
+  /// overwritten with zeroes before this returns; of the others when their leases, and copies that outlive them, end.
+  /// Slots that were freed earlier, by eviction or an aborted store, are not touched: they keep their bytes until they
+  /// are used again, because nobody knows any more whose they are.
   ///
   /// In a tier the pages are removed before this returns, which may take until `Limits.forgetBelowSeconds`.
   ///
@@ -96,7 +98,7 @@ extension Engine {
     defer {
       state.withLock { state in
         state.isResetting = false
-        if !state.isClosed { state.isDraining = false }
+        if !state.isClosing { state.isDraining = false }
       }
     }
     let leaks = drain(until: deadline, sealsToo: true)
@@ -122,6 +124,7 @@ extension Engine {
   @discardableResult public func close(until deadline: Deadline) -> [Leak] {
     state.withLock { state in
       state.isDraining = true
+      state.isClosing = true
       endPrefetches(&state)
     }
     let leaks = drain(until: deadline)

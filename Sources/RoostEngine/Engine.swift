@@ -137,7 +137,11 @@ public final class Engine: Sendable {
     let isCommitted = pool.wait(forBytes: .max, until: deadline).isSettled
     if configuration.slotByteCounts.count == 1 {
       let limit = slotLimit
-      state.withLock { $0.grow(SlotClass(rawValue: 0), wanted: .max, limit: limit, from: pool) }
+      state.withLock { state in
+        // After `close` the table may be another owner's.
+        guard !state.isClosed else { return }
+        state.grow(SlotClass(rawValue: 0), wanted: .max, limit: limit, from: pool)
+      }
     }
     return isCommitted
   }

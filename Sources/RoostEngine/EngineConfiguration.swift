@@ -78,8 +78,15 @@ public struct EngineConfiguration: Sendable {
     for (number, group) in groups.enumerated() where group.pageByteCount <= 0 {
       throw RoostError(.invalidInput, "the pages of group \(number) need a size, not \(group.pageByteCount) bytes")
     }
-    for (number, group) in groups.enumerated() where group.tokensPerBlock <= 0 {
-      throw RoostError(.invalidInput, "the blocks of group \(number) need tokens, not \(group.tokensPerBlock)")
+    for (number, group) in groups.enumerated() {
+      guard 1...Limits.tokensPerBlockMax ~= group.tokensPerBlock else {
+        throw RoostError(
+          .invalidInput,
+          "the blocks of group \(number) have 1 to \(Limits.tokensPerBlockMax) tokens, not \(group.tokensPerBlock)")
+      }
+      guard case .window(let tokens) = group.kind, !(0...Limits.windowTokensMax ~= tokens) else { continue }
+      throw RoostError(
+        .invalidInput, "the window of group \(number) has 0 to \(Limits.windowTokensMax) tokens, not \(tokens)")
     }
     if let slotCountMax, slotCountMax <= 0 {
       throw RoostError(.invalidInput, "an engine needs at least one slot, not \(slotCountMax)")

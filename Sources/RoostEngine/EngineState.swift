@@ -19,6 +19,8 @@ struct EngineState: ~Copyable {
   var isDraining = false
   /// Set while `reset` waits: the sealer holds nothing either.
   var isResetting = false
+  /// Set from the beginning of `close`: nothing begins ever again, whatever `reset` says.
+  var isClosing = false
   /// Set once the pool may be somebody else's.
   var isClosed = false
   /// By slot size class: whether the pool will never give more.

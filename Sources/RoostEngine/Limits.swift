@@ -4,6 +4,10 @@ enum Limits {
   static let reportMessageByteCountMax = 1024
   /// Groups of a model: real ones have at most a handful; a key has 16 bits for the number.
   static let groupCountMax = 64
+  /// Tokens of one block: a state's page may stand for some thousand. Times the keys of a call it stays far from 2^63.
+  static let tokensPerBlockMax = 1 << 20
+  /// Tokens of a window: beyond any context.
+  static let windowTokensMax = 1 << 40
   /// The attachment number of data planes in the engine's own process; the pool numbers others from 0 up.
   static let localAttachment = 63
   /// The attachment number that stands for all workers together that a lease was handed out to.
@@ -41,6 +45,10 @@ enum Limits {
   static let slotNewsSeconds = 0.5
   /// How often it looks: a message takes some 20 us.
   static let slotNewsPollSeconds = 0.00005
+  /// How often a job looks again at rows that look empty, and how long it waits before: the owner fills a row in some
+  /// 50 ns, but it may lose its processor meanwhile. Some 10 ms in all.
+  static let rowReadCountMax = 100
+  static let rowReadPauseSeconds = 0.00005
   /// How long a worker tries to hand in a report before it gives up: an owner that reads nothing for so long hangs.
   static let reportSeconds = 30.0
   /// How long a data plane that is dropped waits for its copies: the longest copy of a job, times a hundred.

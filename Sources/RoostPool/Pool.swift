@@ -93,6 +93,7 @@ public final class Pool: Sendable {
   public func close() {
     guard getpid() == process, !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     committer.stop()
+    growth.end()
     socket?.stop()
     if !configuration.isKept { directory?.removeAll() }
     directory?.release()
@@ -103,7 +104,8 @@ public final class Pool: Sendable {
   /// How much of the pool there is now.
   public var capacity: PoolCapacity { growth.capacity }
 
-  /// Waits until at least `bytes` are committed or no more come; returns what there is then, or at the deadline.
+  /// Waits until at least `bytes` are committed or no more come, be it that the pool is closed; returns what there is
+  /// then, or at the deadline.
   public func wait(forBytes bytes: Int, until deadline: Deadline) -> PoolCapacity {
     growth.wait(forBytes: bytes, until: deadline)
   }

@@ -23,6 +23,7 @@ final class PoolGrowth: Sendable {
   private let ledger: Locked<ChunkLedger>
   private let shortage: Locked<String?>
   private let doorbell = Doorbell()
+  private let isEnded = Atomic(false)
 
   init(_ opening: PoolOpening, _ socket: OwnerSocket?) {
     name = opening.configuration.name
@@ -95,12 +96,20 @@ final class PoolGrowth: Sendable {
     return .slots(piece.slots)
   }
 
-  /// Waits until at least `bytes` are there or no more come, or the deadline has passed.
+  /// The pool closes: nobody needs to wait any more.
+  func end() {
+    isEnded.store(true, ordering: .releasing)
+    doorbell.ring()
+  }
+
+  /// Waits until at least `bytes` are there or no more come, the pool is closed, or the deadline has passed.
   func wait(forBytes bytes: Int, until deadline: Deadline) -> PoolCapacity {
     while true {
       let count = doorbell.ringCount
       let now = capacity
-      if now.committedBytes >= bytes || now.isSettled || deadline.hasPassed() { return now }
+      if now.committedBytes >= bytes || now.isSettled || isEnded.load(ordering: .acquiring) || deadline.hasPassed() {
+        return now
+      }
       doorbell.wait(past: count, spinNanoseconds: 0, until: deadline)
     }
   }

@@ -50,6 +50,23 @@ static void test_keys(roost_engine engine, uint32_t identity) {
   EXPECT(ready == 0);
 }
 
+/* Block lengths and windows whose products would overflow. */
+static void test_block_lengths(void) {
+  static const char *const groups[] = {
+      "{\"page_bytes\":4096,\"tokens_per_block\":4611686018427387904}",
+      "{\"page_bytes\":4096,\"tokens_per_block\":1048577}",
+      "{\"page_bytes\":4096,\"tokens_per_block\":-16}",
+      "{\"page_bytes\":4096,\"tokens_per_block\":16,\"kind\":\"window\",\"window_tokens\":9223372036854775807}",
+      "{\"page_bytes\":4096,\"tokens_per_block\":16,\"kind\":\"window\",\"window_tokens\":-1}",
+  };
+  for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+    char config[256];
+    roost_engine engine = 5;
+    snprintf(config, sizeof config, "{\"groups\":[%s],\"capacity\":\"256KiB\"}", groups[i]);
+    EXPECT_STATUS(ROOST_INVALID_INPUT, roost_engine_open(config, strlen(config), &engine));
+  }
+}
+
 static void test_text(void) {
   roost_engine engine = 5;
   static const char config[] = "{\"groups\":[{\"page_bytes\":4096,\"tokens_per_block\":16}],\"capcity\":1}";
@@ -178,6 +195,7 @@ void test_structures(void) {
   roost_engine engine = make_engine();
   test_keys(engine, make_identity(engine));
   test_text();
+  test_block_lengths();
   test_answers(engine);
   test_tokens();
   test_pages(engine);

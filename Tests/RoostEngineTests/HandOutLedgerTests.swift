@@ -32,7 +32,7 @@ import Testing
     var ledger = HandOutLedger()
     for (shard, worker) in workers.enumerated() {
       ledger.join(worker)
-      ledger.serve(worker, shard: shard)
+      ledger.serve(worker, group: 0, shard: shard)
     }
     let settlement = ledger.begin(lease, .store, request, shardCount: shards ?? workers.count)
     #expect(settlement == nil)
@@ -103,6 +103,42 @@ import Testing
     // And what is handed out to its shard from now on is lost at once.
     let answer14 = ledger.begin(LeaseID(rawValue: 2), .load, Self.request, shardCount: 2)
     #expect(answer14?.result.outcome == .lost)
+    withExtendedLifetime((hold, pool)) {}
+  }
+
+  @Test func aShardIsLostWithItsWorkerThoughAnotherHoldsThatShardOfAnotherGroup() throws {
+    let (workers, hold, pool) = try Self.workers(2)
+    var ledger = HandOutLedger()
+    for (shard, worker) in workers.enumerated() {
+      ledger.join(worker)
+      ledger.serve(worker, group: 0, shard: shard)
+      ledger.serve(worker, group: 1, shard: 1 - shard)
+    }
+    let begun = ledger.begin(Self.lease, .store, Self.request, group: 0, shardCount: 2)
+    #expect(begun == nil)
+    let first = ledger.report(Self.report(0), from: workers[0])
+    #expect(first == nil)
+    // The first worker holds shard 1 of the other group: it writes nothing of this one.
+    let settlements = ledger.leave(workers[1])
+    #expect(settlements.map(\.result.outcome) == [.lost])
+    let second = ledger.begin(LeaseID(rawValue: 2), .load, Self.request, group: 1, shardCount: 2)
+    #expect(second?.result.outcome == nil, "the first worker serves its shard of the other group")
+    let third = ledger.leave(workers[0])
+    #expect(third.map(\.result.outcome) == [.lost])
+    withExtendedLifetime((hold, pool)) {}
+  }
+
+  @Test func aShardThatAWorkerNeverWroteIsLostWithItThoughItReportedAnother() throws {
+    let (workers, hold, pool) = try Self.workers(1)
+    var ledger = HandOutLedger()
+    ledger.join(workers[0])
+    for shard in 0..<2 { ledger.serve(workers[0], group: 0, shard: shard) }
+    let begun = ledger.begin(Self.lease, .store, Self.request, shardCount: 2)
+    #expect(begun == nil)
+    let first = ledger.report(Self.report(0), from: workers[0])
+    #expect(first == nil)
+    let settlements = ledger.leave(workers[0])
+    #expect(settlements.map(\.result.outcome) == [.lost])
     withExtendedLifetime((hold, pool)) {}
   }
 

@@ -138,9 +138,10 @@ public final class LocalDataPlane: DataPlane {
       jobs.pages.removeAll(keepingCapacity: true)
       jobs.pages.reserveCapacity(blocks.count)
       let reader = view.reader
+      var patience = Limits.rowReadCountMax
       for index in 0..<blocks.count {
         let block = blocks[index]
-        guard let standing = reader.standing(of: block.slot),
+        guard let standing = LocalDataPlane.standing(of: block.slot, reader, &patience),
           LocalDataPlane.isCurrent(block, standing, job.verb, slotByteCount: template.slotByteCount)
         else {
           failed.append(index)
@@ -158,6 +159,17 @@ public final class LocalDataPlane: DataPlane {
       return ticket
     }
     return JobID(rawValue: ticket.rawValue)
+  }
+
+  /// A row that is being written looks empty for a moment, so an empty one is looked at again - some times a job, not a
+  /// block, so that a job whose slots have all been freed does not keep others waiting.
+  private static func standing(of slot: SlotNumber, _ reader: SlotReader, _ patience: inout Int) -> SlotStanding? {
+    while true {
+      let standing = reader.standing(of: slot)
+      guard standing?.state == .empty, patience > 0 else { return standing }
+      patience -= 1
+      HostThread.sleep(seconds: Limits.rowReadPauseSeconds)
+    }
   }
 
   /// Whether the slot still belongs to the block that the job means.

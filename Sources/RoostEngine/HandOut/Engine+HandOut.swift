@@ -5,8 +5,8 @@ import RoostPrimitives
 /// Leases whose jobs reach the workers by a way that the engine does not see: a serving engine carries them in its own
 /// metadata. The workers (`EmbeddedWorker`) report over the pool's connection, and the engine ends the leases by itself.
 extension Engine {
-  /// Says, before the job leaves, that the workers of shard 0 ..< `shardCount` will each report this lease once. Until
-  /// they all have, or are gone, no slot of it is used again. Then a store is committed, or aborted if a shard failed as
+  /// Says, before the job leaves, that the workers of shard 0 ..< `shardCount` of the lease's group - its blocks are all
+  /// of one - will each report this lease once. Until they all have, or are gone, no slot of it is used again. Then a store is committed, or aborted if a shard failed as
   /// a whole, and a load is ended; `takeHandOuts` tells.
   ///
   /// `abort`, `end` and `reclaim` take the lease back: the workers are told, and the slots follow when all have
@@ -18,7 +18,7 @@ extension Engine {
       throw RoostError(.invalidInput, "a lease is handed out to 1 to 64 workers, not \(shardCount)")
     }
     try state.withLock { state throws(RoostError) in
-      guard let report = state.table.report(of: lease) else {
+      guard let report = state.table.report(of: lease), let group = state.table.group(of: lease) else {
         throw RoostError(.stale, "the lease is over", context: [("lease", "\(lease.rawValue)")])
       }
       guard !state.handOuts.contains(lease) else {
@@ -28,9 +28,9 @@ extension Engine {
         throw RoostError(.stale, "the lease is being given up", context: [("lease", "\(lease.rawValue)")])
       }
       let verb: CopyVerb = report.kind == .store ? .store : .load
-      if let settlement = state.handOuts.begin(lease, verb, report.origin.request, shardCount: shardCount) {
-        conclude(settlement, &state)
-      }
+      let settlement = state.handOuts.begin(
+        lease, verb, report.origin.request, group: group, shardCount: shardCount)
+      if let settlement { conclude(settlement, &state) }
     }
   }
 
@@ -93,7 +93,7 @@ extension Engine {
     }
     switch message {
     case .hello: welcome(worker)
-    case .serves(let shard): state.withLock { $0.handOuts.serve(worker, shard: shard) }
+    case .serves(let group, let shard): state.withLock { $0.handOuts.serve(worker, group: group, shard: shard) }
     case .reported(let report):
       state.withLock { state in
         if let settlement = state.handOuts.report(report, from: worker) { conclude(settlement, &state) }

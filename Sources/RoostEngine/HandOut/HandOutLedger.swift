@@ -7,7 +7,7 @@ import RoostPrimitives
 ///
 /// A lease is handed out before its job leaves for the workers by a way that the engine does not see (the metadata of a
 /// serving engine). It is settled when nobody can be copying under it any more:
-/// - every shard has reported, or its worker is gone; or,
+/// - every shard has reported, or its worker is gone - which shard a worker holds differs from group to group; or,
 /// - after a withdrawal, every worker that was attached then has reported, confirmed or gone. A worker that attaches
 ///   later is told at once which leases it must not touch.
 struct HandOutLedger {
@@ -34,6 +34,8 @@ struct HandOutLedger {
 
   private struct Open {
     var result: HandOutResult
+    /// The group of its blocks: shards are counted within it.
+    var group: Int
     /// Shards that have not reported, a bit each.
     var missingShards: UInt64
     /// Who may still be copying after a withdrawal; nil: it was not withdrawn.
@@ -41,6 +43,13 @@ struct HandOutLedger {
     /// Who has reported.
     var heard: Set<AttachmentID> = []
     var failedPages: Set<FailedPage> = []
+
+    /// Nobody will write these shards any more. What is missing then was not written, whoever has been heard.
+    mutating func lose(_ shards: UInt64) {
+      guard missingShards & shards != 0 else { return }
+      result.outcome = .lost
+      missingShards &= ~shards
+    }
   }
 
   /// A lease that is over for all workers.
@@ -51,10 +60,10 @@ struct HandOutLedger {
   }
 
   private var open: [LeaseID: Open] = [:]
-  /// The shards of each worker, a bit each.
-  private var workers: [AttachmentID: UInt64] = [:]
-  /// Shards whose worker is gone and that nobody serves.
-  private var goneShards: UInt64 = 0
+  /// The shards of each worker by group, a bit each.
+  private var workers: [AttachmentID: [Int: UInt64]] = [:]
+  /// By group: shards whose worker is gone and that nobody serves.
+  private var goneShards: [Int: UInt64] = [:]
   /// The last leases that were settled without all reports, oldest first: newcomers must not touch them.
   private(set) var abandoned: [LeaseID] = []
 
@@ -72,25 +81,26 @@ struct HandOutLedger {
   // MARK: Workers
 
   /// A worker has attached.
-  mutating func join(_ worker: AttachmentID) { workers[worker] = 0 }
+  mutating func join(_ worker: AttachmentID) { workers[worker] = [:] }
 
-  /// A worker says which shard it holds.
-  mutating func serve(_ worker: AttachmentID, shard: Int) {
-    guard 0..<64 ~= shard, workers[worker] != nil else { return }
-    workers[worker, default: 0] |= 1 << UInt64(shard)
-    goneShards &= ~(1 << UInt64(shard))
+  /// A worker says which shard of a group it holds.
+  mutating func serve(_ worker: AttachmentID, group: Int, shard: Int) {
+    guard 0..<Limits.groupCountMax ~= group, 0..<64 ~= shard, workers[worker] != nil else { return }
+    workers[worker]?[group, default: 0] |= 1 << UInt64(shard)
+    goneShards[group, default: 0] &= ~(1 << UInt64(shard))
   }
 
   /// A worker is gone, and its copies with it.
   mutating func leave(_ worker: AttachmentID) -> [Settlement] {
-    let shards = workers.removeValue(forKey: worker) ?? 0
-    let served = workers.values.reduce(0, |)
-    goneShards |= shards & ~served
+    var lost = workers.removeValue(forKey: worker) ?? [:]
+    for (group, shards) in lost {
+      lost[group] = workers.values.reduce(shards) { $0 & ~$1[group, default: 0] }
+      goneShards[group, default: 0] |= lost[group, default: 0]
+    }
     var settlements: [Settlement] = []
     for lease in open.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
       change(lease) { open in
-        if !open.heard.contains(worker), open.missingShards & shards & ~served != 0 { open.result.outcome = .lost }
-        open.missingShards &= ~(shards & ~served)
+        open.lose(lost[open.group, default: 0])
         open.owing?.remove(worker)
       }.map { settlements.append($0) }
     }
@@ -99,15 +109,14 @@ struct HandOutLedger {
 
   // MARK: Leases
 
-  /// A lease goes to the workers of shard 0 ..< `shardCount`.
-  mutating func begin(_ lease: LeaseID, _ verb: CopyVerb, _ request: RequestID, shardCount: Int) -> Settlement? {
+  /// A lease on blocks of a group goes to the workers that hold its shards 0 ..< `shardCount`.
+  mutating func begin(
+    _ lease: LeaseID, _ verb: CopyVerb, _ request: RequestID, group: Int = 0, shardCount: Int
+  ) -> Settlement? {
     let result = HandOutResult(lease: lease, request: request, verb: verb)
-    open[lease] = Open(result: result, missingShards: .max >> UInt64(64 - shardCount))
-    let gone = goneShards
-    return change(lease) { open in
-      if open.missingShards & gone != 0 { open.result.outcome = .lost }
-      open.missingShards &= ~gone
-    }
+    open[lease] = Open(result: result, group: group, missingShards: .max >> UInt64(64 - shardCount))
+    let gone = goneShards[group, default: 0]
+    return change(lease) { $0.lose(gone) }
   }
 
   /// A worker has reported. What nobody asked for, or has been heard before, changes nothing.

@@ -105,7 +105,9 @@ extension Engine {
   }
 
   private func verdict(of slot: SlotNumber, _ generation: UInt32, _ pool: Pool) -> Verdict {
-    guard let row = pool.row(of: slot), row.generation == generation else { return .corrupt }
+    // Under the lock, under which rows are written: half a row would look like a damaged one.
+    let read = state.withLock { _ in pool.row(of: slot) }
+    guard let row = read, row.generation == generation else { return .corrupt }
     guard row.state == .sealed else { return .unsealed }
     let isGood = pool.check(slot, row.seal)
     state.withLock { $0.counters.checked += 1 }

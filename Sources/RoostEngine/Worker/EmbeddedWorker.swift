@@ -24,6 +24,8 @@ public final class EmbeddedWorker: Sendable {
   private let shards = Locked<[Int: Int]>([:])
   private let isStopped: Shared
   private let isLost = Atomic(false)
+  /// Set when nothing can be received any more though the control plane lives, until this worker has detached.
+  private let isDeaf = Atomic(false)
   private let thread: Locked<HostThread?> = Locked(nil)
 
   private final class Shared: Sendable {
@@ -141,7 +143,8 @@ public final class EmbeddedWorker: Sendable {
     guard 0..<64 ~= shard else { throw RoostError(.invalidInput, "a page has shards 0 to 63, not \(shard)") }
     shards.withLock { $0[group] = shard }
     plane.register(template, group: group)
-    try link.send(WorkerMessage.serves(shard: shard).encoded(), until: .after(seconds: Limits.reportSeconds))
+    try link.send(
+      WorkerMessage.serves(group: group, shard: shard).encoded(), until: .after(seconds: Limits.reportSeconds))
   }
 
   // MARK: Jobs
@@ -271,6 +274,7 @@ public final class EmbeddedWorker: Sendable {
     let patience = isBusy ? Limits.embeddedBusySeconds : Limits.embeddedIdleSeconds
     if isLost.load(ordering: .acquiring) {
       // Nobody to listen to; jobs that run still end.
+      leaveIfDeaf()
       HostThread.sleep(seconds: patience)
     } else {
       listen(until: .after(seconds: patience))
@@ -287,10 +291,22 @@ public final class EmbeddedWorker: Sendable {
       }
       withdraw(lease)
     } catch {
+      if error.code != .lost, error.code != .stale { isDeaf.store(true, ordering: .releasing) }
       isLost.store(true, ordering: .releasing)
       guard !isStopped.value.load(ordering: .acquiring) else { return }
       Log.write(.info, "worker \(attachment): \(error)")
     }
+  }
+
+  /// The control plane lives but this worker cannot hear it any more (no room for a new chunk, say): it detaches as soon
+  /// as no copy runs, because the control plane would wait for answers that never come.
+  private func leaveIfDeaf() {
+    guard isDeaf.load(ordering: .acquiring), plane.close(until: .after(seconds: Limits.embeddedBusySeconds)) else {
+      return
+    }
+    harvest()
+    link.close()
+    isDeaf.store(false, ordering: .releasing)
   }
 
   /// No copy runs under the lease any more when the control plane hears the answer.
@@ -304,6 +320,6 @@ public final class EmbeddedWorker: Sendable {
   }
 
   private static var lost: RoostError {
-    RoostError(.lost, "the control plane is gone; attach again when it is back")
+    RoostError(.lost, "the control plane is gone or out of reach; attach again")
   }
 }

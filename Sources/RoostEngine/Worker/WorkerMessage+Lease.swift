@@ -18,8 +18,9 @@ extension WorkerMessage {
       for size in sizes { writer.put(UInt64(size)) }
       writer.put(UInt32(abandoned.count))
       for lease in abandoned { writer.put(lease.rawValue) }
-    case .serves(let shard):
+    case .serves(let group, let shard):
       writer.put(Kind.serves.rawValue)
+      writer.put(UInt16(group))
       writer.put(UInt8(shard))
     case .withdraw(let lease):
       writer.put(Kind.withdraw.rawValue)
@@ -50,8 +51,8 @@ extension WorkerMessage {
       else { return nil }
       return .welcome(pageByteCounts: sizes.map { Int($0) }, abandoned: leases.map(LeaseID.init(rawValue:)))
     case .serves:
-      guard let shard = reader.take(UInt8.self), shard < 64 else { return nil }
-      return .serves(shard: Int(shard))
+      guard let group = reader.take(UInt16.self), let shard = reader.take(UInt8.self), shard < 64 else { return nil }
+      return .serves(group: Int(group), shard: Int(shard))
     case .withdraw: return reader.take(UInt64.self).map { .withdraw(LeaseID(rawValue: $0)) }
     case .reported: return report(from: &reader).map { .reported($0) }
     default: return nil

@@ -22,8 +22,8 @@ enum WorkerMessage {
   case hello
   /// Control to worker: the answer. The bytes of a page of each group, and the leases that are not to be touched.
   case welcome(pageByteCounts: [Int], abandoned: [LeaseID])
-  /// Worker to control: the shard that it holds of some group.
-  case serves(shard: Int)
+  /// Worker to control: the shard that it holds of a group.
+  case serves(group: Int, shard: Int)
   /// Control to worker: nothing is to be copied any more under this lease; answered with a report.
   case withdraw(LeaseID)
   /// Worker to control: no copy runs under this lease any more.

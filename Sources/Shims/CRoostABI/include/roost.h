@@ -90,7 +90,9 @@ typedef struct roost_field {
 /* The number of an identity in this engine, given now if it has none yet. */
 roost_status roost_engine_intern(
     roost_engine engine, const roost_field *fields, size_t field_count, uint32_t *out_identity);
-/* Forgets every block of an identity, and overwrites the bytes. out_pages may be null. */
+/* Forgets every block of an identity, and overwrites the bytes: those under a lease or a running copy when it ends. Not
+ * those of pages that were evicted or given up before: such a slot keeps its bytes until it is used again, where nothing
+ * but the pool's owner and its workers can read them. out_pages may be null. */
 roost_status roost_engine_forget(
     roost_engine engine, const roost_field *fields, size_t field_count, uint64_t *out_pages);
 
