@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +85,9 @@ void test_whole_path(void) {
 static roost_engine shared;
 static uint32_t shared_identity;
 
+/* Threads that have been through all calls once. */
+static atomic_int turning;
+
 static void *call_until_closed(void *unused) {
   (void)unused;
   uint8_t hashes[4 * HASH_BYTES] = {1};
@@ -98,6 +102,7 @@ static void *call_until_closed(void *unused) {
     if (status == ROOST_STALE) return NULL;
     /* While it drains nothing begins. */
     if (status != ROOST_OK && status != ROOST_BUSY) return "an unexpected status";
+    if (turn == 0) atomic_fetch_add(&turning, 1);
   }
   return "the handle was never closed";
 }
@@ -107,7 +112,9 @@ void test_threads(void) {
   shared = make_engine();
   shared_identity = make_identity(shared);
   for (int index = 0; index < 4; index++) EXPECT(pthread_create(&threads[index], NULL, call_until_closed, NULL) == 0);
-  usleep(50000);
+  /* Half a minute: for a thread that fails in its first turn, which its complaint tells. */
+  for (int wait = 0; wait < 30000 && atomic_load(&turning) < 4; wait++) usleep(1000);
+  EXPECT(atomic_load(&turning) == 4);
   EXPECT_OK(roost_engine_close(shared, 5, NULL));
   for (int index = 0; index < 4; index++) {
     void *complaint = NULL;

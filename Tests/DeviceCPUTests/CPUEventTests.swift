@@ -37,9 +37,13 @@ import Testing
     try first.enqueue { gate.pass() }
     try first.enqueue { count.add() }
     try first.record(event)
+    let started = Gate()
+    try second.enqueue { started.open() }
     try second.wait(for: event)
     let seen = Bytes(1)
     try second.enqueue { seen[0] = UInt8(count.value) }
+    // The second stream runs; one that did not wait would be done before this thread is back from its sleep.
+    started.pass()
     usleep(2000)
     guard case .busy = second.query() else { Issue.record("the second stream did not wait"); return }
     gate.open()
@@ -56,12 +60,20 @@ import Testing
     let count = Tally()
     try first.enqueue { gate.pass() }
     try first.record(event)
+    let (started, late) = (Gate(), Gate())
+    try second.enqueue {
+      started.open()
+      late.pass()
+    }
     try second.wait(for: event)
     try second.enqueue { count.add() }
     // A later recording elsewhere, complete at once, must not let the second stream through.
     try third.record(event)
     try event.wait(until: patience())
     #expect(event.isComplete)
+    // The second stream comes to its wait only now, when the later recording is complete.
+    started.pass()
+    late.open()
     usleep(2000)
     #expect(count.value == 0)
     gate.open()

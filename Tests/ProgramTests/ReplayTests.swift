@@ -121,6 +121,8 @@ import Testing
 
   @Test func endsCleanlyOnAnInterrupt() throws {
     let program = try RoostProgram(["replay", "--host-memory", "64MiB", "--block-bytes", "64KiB", "--json"])
+    try program.awaitInterruptHandler()
+    // Whether the pool is made by then makes a difference below, and none that is wrong.
     Thread.sleep(forTimeInterval: 1)
     program.process.interrupt()
     let outcome = program.finish()

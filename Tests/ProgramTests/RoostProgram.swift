@@ -42,6 +42,17 @@ struct RoostProgram {
     try source.fileHandleForWriting.close()
   }
 
+  /// Waits until the program handles an interrupt; before, it would simply die.
+  func awaitInterruptHandler() throws {
+    let path = "/proc/\(process.processIdentifier)/status"
+    while process.isRunning {
+      let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+      let caught = lines.first { $0.hasPrefix("SigCgt:") }?.split(whereSeparator: \.isWhitespace).last
+      if let caught, let mask = UInt64(caught, radix: 16), mask & 1 << UInt64(SIGINT - 1) != 0 { return }
+      usleep(1000)
+    }
+  }
+
   /// Waits for the end.
   func finish() -> Outcome {
     let descriptor = errors.fileHandleForReading

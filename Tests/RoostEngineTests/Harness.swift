@@ -131,6 +131,7 @@ final class Harness {
 final class ProbeProcess {
   let process = Process()
   private let output = Pipe()
+  private var read = Data()
 
   init(_ arguments: [String]) throws {
     let tests = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundlePath ?? CommandLine.arguments[0]
@@ -151,9 +152,19 @@ final class ProbeProcess {
     process.waitUntilExit()
   }
 
+  /// Waits until the process has written so many lines; false if it ends before.
+  func waitForLines(_ count: Int) -> Bool {
+    while read.count(where: { $0 == 10 }) < count {
+      let more = output.fileHandleForReading.availableData
+      guard !more.isEmpty else { return false }
+      read += more
+    }
+    return true
+  }
+
   /// What has been written to standard output until the process ended.
   func outputLines() -> [String] {
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    return String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
+    read += output.fileHandleForReading.readDataToEndOfFile()
+    return String(decoding: read, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

@@ -111,6 +111,7 @@ import Testing
     let shape = LayeredCache.Shape(layerCount: 8, pieceByteCount: 256 << 10, blockCount: 64)
     let workers = try Workers(slots: 64, shape: shape)
     let engine = workers.harness.engine
+    var fencedCount = 0
     for round in 0..<6 {
       let worker = try workers.start()
       let keys = workers.harness.keys(UInt64(round) * 1000..<UInt64(round) * 1000 + 64)
@@ -118,12 +119,14 @@ import Testing
       let lease = try #require(store.lease)
       #expect(store.blocks.count == 64, "round \(round), seed \(seed)")
       _ = try store.blocks.withUnsafeBufferPointer { try worker.plane.submit(CopyJob(.store, lease: lease), $0) }
-      usleep(UInt32.random(in: 0..<12_000, using: &random))
+      // Every other round at once, so that the copy is certainly running.
+      if round % 2 == 1 { usleep(UInt32.random(in: 0..<12_000, using: &random)) }
       engine.abort(lease)
       // Until its end is known, none of its slots is given out again.
       let during = try workers.harness.beginStore(workers.harness.keys([UInt64(round) * 1000 + 500]))
       let held = Set(store.blocks.map(\.slot))
       let isFenced = engine.statistics.blocks.unkeyed > 0
+      fencedCount += isFenced ? 1 : 0
       #expect(!isFenced || during.blocks.allSatisfy { !held.contains($0.slot) }, "round \(round), seed \(seed)")
       if let other = during.lease { engine.abort(other) }
       worker.process.kill()
@@ -133,6 +136,7 @@ import Testing
       #expect(engine.leases().isEmpty)
       #expect(workers.harness.reconciles)
     }
+    #expect(fencedCount > 0, "no store was given up under its copies, seed \(seed)")
   }
 
   @Test func theStoreOfAWorkerThatDiesIsGivenUpWithoutAWordFromItsOwner() throws {
