@@ -162,8 +162,12 @@ let package = Package(
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostBuiltins", "RoostConformance", "DeviceCPU", "DeviceMock",
         "DeviceCUDA", "DeviceHIP", "DevicePlugin", "CRoostVendors", "RoostEngine", "RoostPool", "DeviceProbe",
-        "gpu-check",
+        "gpu-check", "PolicyReference",
       ]),
+    // Eviction policies in plain form, to compare ours with.
+    .target(
+      name: "PolicyReference", path: "Tests/PolicyReference",
+      cxxSettings: [.unsafeFlags(["-std=c++17", "-O2", "-ffp-contract=off"])]),
     .target(
       name: "ExampleDevice", dependencies: ["CRoostVendors"], path: "Examples/device", publicHeadersPath: ".",
       cSettings: cSettings),

@@ -10,7 +10,7 @@ enum ModuleMap {
   static let system: Set<String> = ["Glibc", "Synchronization"]
 
   /// What tests may import besides our modules.
-  static let testing: Set<String> = system.union(["Foundation", "Testing"])
+  static let testing: Set<String> = system.union(["Foundation", "Testing", "PolicyReference"])
 
   static let rows: [String: Set<String>] = [
     "CCrypto": [], "CRoostPlatform": [], "CRoostRing": [], "CXXHash": [], "CZstd": [], "CRoostABI": [],
