@@ -173,7 +173,9 @@ let package = Package(
       cSettings: cSettings),
     // Vendors' drivers on host memory: libraries that tests open as a program opens the real ones.
     .target(
-      name: "SimulatedDrivers", dependencies: ["CRoostVendors"], path: "Tests/SimulatedDrivers", cSettings: cSettings),
+      name: "SimulatedDrivers", dependencies: ["CRoostVendors"], path: "Tests/SimulatedDrivers", cSettings: cSettings,
+      // Tests take functions out by name: what the library calls of its own must not be looked up.
+      linkerSettings: [.unsafeFlags(["-Xlinker", "-Bsymbolic"])]),
     .executableTarget(
       name: "DeviceProbe", dependencies: ["RoostPrimitives", "RoostDevice", "DeviceCUDA"], path: "Tests/DeviceProbe",
       swiftSettings: swiftSettings),
