@@ -32,6 +32,23 @@ import Testing
     }
   }
 
+  @Test func aDuplicateOfTheDescriptorDoesNotKeepTheLock() throws {
+    try Scratch.withDirectory { path in
+      let tier = try Scratch.open(path)
+      // As in a child that another thread has just forked and that does not run its program yet.
+      let name = URL(fileURLWithPath: path).resolvingSymlinksInPath().path + "/lock"
+      let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { CInt($0) }
+      let lock = try #require(
+        descriptors.first {
+          (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == name
+        })
+      let duplicate = dup(lock)
+      defer { close(duplicate) }
+      tier.close(until: Scratch.patience)
+      try Scratch.open(path).close(until: Scratch.patience)
+    }
+  }
+
   @Test func filesAreForTheirOwnerOnly() throws {
     try Scratch.withDirectory { path in
       let tier = try Scratch.open(path)

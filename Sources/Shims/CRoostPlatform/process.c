@@ -36,3 +36,5 @@ int roost_file_lock(int descriptor, int exclusive) {
   } while (result < 0 && errno == EINTR);
   return result < 0 ? -errno : 0;
 }
+
+void roost_file_unlock(int descriptor) { (void)flock(descriptor, LOCK_UN); }

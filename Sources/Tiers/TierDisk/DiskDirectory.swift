@@ -122,8 +122,8 @@ public final class DiskDirectory: StorageDirectory {
     }
   }
 
-  /// Locks by `flock`, which goes with the last process that has the file: children that a process forked while it had
-  /// the tier open count too. The file holds the owner's process id, for the message.
+  /// Locks by `flock` until the file is let go of, or with the last process that has it: of an owner that was killed the
+  /// children count that it forked while it had the tier open. The file holds the owner's process id, for the message.
   public func lock(_ name: String) throws(RoostError) -> any StorageFile {
     let file = try descriptor(of: name, O_RDWR | O_CREAT)
     let result = roost_file_lock(file.number, 1)
@@ -143,7 +143,7 @@ public final class DiskDirectory: StorageDirectory {
     _ = ftruncate(file.number, 0)
     // Only a message depends on it.
     _ = owner.withUnsafeBytes { Glibc.write(file.number, $0.baseAddress, $0.count) }
-    return DiskFile(plain: file, direct: nil, path: path + "/" + name)
+    return DiskFile(plain: file, direct: nil, path: path + "/" + name, locker: getpid())
   }
 
   /// Makes names durable.

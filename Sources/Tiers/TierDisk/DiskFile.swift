@@ -15,11 +15,20 @@ final class DiskFile: StorageFile {
   private let plain: Descriptor
   private let direct: Descriptor?
   private let path: String
+  /// The process that has locked the file, 0 for none.
+  private let locker: pid_t
 
-  init(plain: Descriptor, direct: Descriptor?, path: String) {
+  init(plain: Descriptor, direct: Descriptor?, path: String, locker: pid_t = 0) {
     self.plain = plain
     self.direct = direct
     self.path = path
+    self.locker = locker
+  }
+
+  /// A child that another thread is about to start has every descriptor until it runs its program: closing alone would
+  /// leave the lock to it for that moment. A forked child must not take the lock from its parent.
+  deinit {
+    if locker == getpid() { roost_file_unlock(plain.number) }
   }
 
   /// What a queue works on.

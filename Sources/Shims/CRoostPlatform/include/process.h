@@ -17,3 +17,5 @@ int roost_file_lock_record(int descriptor);
 // Takes a lock that belongs to the open file, and so to every process that holds a duplicate of `descriptor`.
 // -EWOULDBLOCK: somebody has it.
 int roost_file_lock(int descriptor, int exclusive);
+// Gives it back for all of them.
+void roost_file_unlock(int descriptor);
