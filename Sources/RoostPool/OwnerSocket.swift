@@ -157,7 +157,8 @@ final class OwnerSocket: Sendable {
       // A hang-up is reported even to those who ask for nothing.
       if wanted == 0 { number = -1 }
       list.append(pollfd(fd: number, events: wanted, revents: 0))
-      list.append(pollfd(fd: connection.process?.number ?? -1, events: Int16(POLLIN), revents: 0))
+      // The end of a process is news like any other: it waits until there is room for what was said before.
+      list.append(pollfd(fd: isFull ? -1 : connection.process?.number ?? -1, events: Int16(POLLIN), revents: 0))
     }
     return list
   }
@@ -171,11 +172,17 @@ final class OwnerSocket: Sendable {
       let isProcessGone = watched[3 + 2 * index].revents != 0
       var connection = state.connections[index]
       var isOpen = true
+      var reading = Reading.all
       if socketEvents & Int16(POLLOUT) != 0 { isOpen = connection.flush() }
       if socketEvents & Int16(POLLIN | POLLHUP | POLLERR) != 0 || isProcessGone || !isOpen {
-        isOpen = receive(&connection, &state, buffer) && isOpen
+        reading = receive(&connection, &state, buffer)
       }
-      if remains(&connection, isOpen: isOpen, isProcessGone: isProcessGone) { kept.append(connection) }
+      isOpen = isOpen && reading != .over
+      // What a worker said before its end comes before its end.
+      let isLast = reading != .some
+      if remains(&connection, isOpen: isOpen || !isLast, isProcessGone: isProcessGone && isLast) {
+        kept.append(connection)
+      }
     }
     state.connections = kept
   }
@@ -196,33 +203,42 @@ final class OwnerSocket: Sendable {
     }
   }
 
-  /// Reads what is there. Returns false if the connection is over or broke the rules; a goodbye turns it into one
-  /// without a process to wait for.
+  /// How much of what a connection had to say was read.
+  private enum Reading {
+    /// Everything that is there now.
+    case all
+    /// As much as is read in one turn, or as there is room for.
+    case some
+    /// The connection is over, or broke the rules.
+    case over
+  }
+
+  /// Reads what is there. A goodbye turns the connection into one without a process to wait for.
   private func receive(
     _ connection: inout Connection, _ state: inout State, _ buffer: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    if case .leaving = connection.phase { return false }
+  ) -> Reading {
+    if case .leaving = connection.phase { return .over }
     // Bounded: a worker that sends without end must not keep the lock, and with it everybody else, for ever.
     for _ in 0..<Limits.packetsPerTurnMax where !events.isFull {
       switch connection.receive(into: buffer) {
-      case .nothing: return true
-      case .ended: return false
+      case .nothing: return .all
+      case .ended: return .over
       case .packet(let length):
-        guard let reader = Wire.Reader(UnsafeRawBufferPointer(rebasing: buffer[..<length])) else { return false }
+        guard let reader = Wire.Reader(UnsafeRawBufferPointer(rebasing: buffer[..<length])) else { return .over }
         switch (connection.phase, reader.kind) {
         case (.greeting, .hello):
-          guard greet(&connection, &state, reader) else { return false }
+          guard greet(&connection, &state, reader) else { return .over }
         case (.attached(let id), .application):
           events.append(.message(id, Array(reader.rest)))
         case (.attached, .goodbye):
           connection = Connection(
             socket: connection.socket, process: nil, pid: connection.pid, phase: connection.phase)
-          return false
-        default: return false
+          return .over
+        default: return .over
         }
       }
     }
-    return true
+    return .some
   }
 
   private var listenerNumber: CInt { listener.withLock { $0?.number ?? -1 } }
