@@ -90,7 +90,7 @@ class Bench:
         self.worker = WorkerSide(lambda ticket: roost.Worker(ticket.address, ticket.device, ticket.attach_timeout))
         pages = DevicePages(((pointer, self.memory.nbytes),), layers, places, shape.blocks)
         self.worker.register([pages], [WorkerPages(0, 0, 1, 1, layers, "bench")])
-        self.tables: dict[str, list[int]] = {}
+        self.tables: dict[str, list[list[int]]] = {}
 
     def step(self, idle: bool = False) -> None:
         orders = self.scheduler.orders(self.tables.get, (), idle)
@@ -107,9 +107,9 @@ class Bench:
 
     def store(self, request: Request, blocks: list[int]) -> float:
         """Stores a prompt; seconds from the orders to the end of the copies."""
-        self.tables[request.request_id] = blocks
+        self.tables[request.request_id] = [blocks]
         self.scheduler.match(request, 0)
-        self.scheduler.allocated(request, blocks, 0)
+        self.scheduler.allocated(request, [blocks], 0)
         request.num_computed_tokens = request.num_tokens
         start = time.perf_counter()
         self.step(idle=True)
@@ -118,7 +118,7 @@ class Bench:
         seconds = time.perf_counter() - start
         while self.scheduler._jobs:
             self.step()
-        self.scheduler.finished(request, blocks)
+        self.scheduler.finished(request, [blocks])
         self.tables.clear()
         self.step()
         return seconds
@@ -127,11 +127,11 @@ class Bench:
         """Loads a prompt that is stored; seconds from the match to the end of the copies."""
         start = time.perf_counter()
         tokens, _ = self.scheduler.match(request, 0)
-        self.scheduler.allocated(request, blocks, tokens)
+        self.scheduler.allocated(request, [blocks], tokens)
         self.step()
         seconds = time.perf_counter() - start
         assert tokens == len(request.block_hashes) * BLOCK and not self.worker._running
-        self.scheduler.finished(request, [])
+        self.scheduler.finished(request, [[]])
         return seconds
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ def main() -> None:
     for lives in (0, 64):
         for number in range(lives):
             request = Request(f"running-{number}", 4, 1000 + number)
-            bench.scheduler.allocated(request, [0, 0, 0, 0, 0], 0)
+            bench.scheduler.allocated(request, [[0, 0, 0, 0, 0]], 0)
             bench.scheduler._filling.pop(request.request_id)
     rows.append(("... with 64 requests running", timed(lambda _: bench.step(), 2000), 20))
 
