@@ -41,11 +41,9 @@ extension DeviceSuite {
     let bytes = try trial.hostBytes(4096, seed: 1)
     try stream.copy(CopyPiece(source: bytes.address, target: memory.address, byteCount: 4096), .hostToDevice)
     try stream.wait(until: trial.patience)
-    trial.expect(stream.query().isIdle, "a stream that was waited for is not idle")
+    trial.expect(trial.becomesIdle(stream), "a stream that was waited for is not idle")
     try stream.copy(CopyPiece(source: bytes.address, target: memory.address, byteCount: 4096), .hostToDevice)
-    let deadline = trial.patience
-    while !stream.query().isIdle, !deadline.hasPassed() {}
-    trial.expect(stream.query().isIdle, "a stream that is only asked never becomes idle")
+    trial.expect(trial.becomesIdle(stream), "a stream that is only asked never becomes idle")
   }
 
   private static func hasPriorities(_ trial: DeviceTrial) throws(RoostError) {
@@ -92,7 +90,7 @@ extension DeviceSuite {
     }
     try trial.device.synchronize(until: trial.patience)
     trial.expect(results.allSatisfy { $0.equals(bytes) }, "a stream had not ended")
-    trial.expect(streams.allSatisfy { $0.query().isIdle }, "a stream is not idle")
+    trial.expect(streams.allSatisfy { trial.becomesIdle($0) }, "a stream is not idle")
   }
 
   private static func takesThreads(_ trial: DeviceTrial) throws(RoostError) {
@@ -133,7 +131,7 @@ extension DeviceSuite {
     }
     release()
     try stream.wait(until: trial.patience)
-    trial.expect(stream.query().isIdle, "a stream that was let go is not idle")
+    trial.expect(trial.becomesIdle(stream), "a stream that was let go is not idle")
   }
 
   private static func passes(_ trial: DeviceTrial) throws(RoostError) {

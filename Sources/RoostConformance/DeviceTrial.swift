@@ -68,6 +68,13 @@ public final class DeviceTrial: ConformanceTrial {
     findings.expect(condition, complaint(), line: line)
   }
 
+  /// Asks a stream until it is not busy any more; false if it has failed then, or is busy for ever.
+  func becomesIdle(_ stream: any DeviceStream) -> Bool {
+    let deadline = patience
+    while stream.query().isBusy, !deadline.hasPassed() {}
+    return stream.query().isIdle
+  }
+
   func expectError(
     _ code: RoostError.Code, _ what: String, line: UInt = #line, _ body: () throws(RoostError) -> Void
   ) {

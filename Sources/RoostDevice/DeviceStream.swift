@@ -81,7 +81,8 @@ public protocol DeviceStream: AnyObject, Sendable {
   /// `hostCallbacks`. Called even if the stream has failed, so that nobody waits for ever.
   func enqueue(_ action: @escaping @Sendable () -> Void) throws(RoostError)
 
-  /// Where the stream is now; does not block.
+  /// Where the stream is now; does not block. May say busy for a moment after the end of the last operation was heard of
+  /// in another way (an event, `wait`): drivers tell the two from different words in memory.
   func query() -> StreamStatus
 
   /// Waits until everything submitted before has ended.
