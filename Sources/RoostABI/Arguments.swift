@@ -113,6 +113,19 @@ enum Arguments {
     return try text(pointer, byteCount: length, name)
   }
 
+  /// Writes text with its zero to the caller's buffer; `out_bytes` is told the length also when it does not fit.
+  static func answer(
+    _ text: String, _ outText: UnsafeMutablePointer<CChar>?, _ textBytes: Int, _ outBytes: UnsafeMutablePointer<Int>?
+  ) throws(RoostError) {
+    let outBytes = try optional(outBytes, "out_bytes")
+    let bytes = Array(text.utf8CString)
+    outBytes?.pointee = bytes.count - 1
+    guard textBytes >= bytes.count else {
+      throw RoostError(.outOfResources, "the text needs \(bytes.count) bytes, not \(textBytes)")
+    }
+    try required(outText, "out_text").update(from: bytes, count: bytes.count)
+  }
+
   /// Raw bytes of a given length.
   static func bytes(
     _ pointer: UnsafeRawPointer?, count: Int, max: Int, _ name: StaticString

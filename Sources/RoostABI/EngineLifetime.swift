@@ -43,13 +43,7 @@ import RoostPrimitives
     let engine = try HandleTable.shared.engine(handle)
     var address = ""
     if let pool = engine.pool, pool.configuration.acceptsAttachments { address = "\(pool.address)" }
-    let outBytes = try Arguments.optional(outBytes, "out_bytes")
-    let bytes = Array(address.utf8CString)
-    outBytes?.pointee = bytes.count - 1
-    guard textBytes >= bytes.count else {
-      throw RoostError(.outOfResources, "the address needs \(bytes.count) bytes, not \(textBytes)")
-    }
-    try Arguments.required(outText, "out_text").update(from: bytes, count: bytes.count)
+    try Arguments.answer(address, outText, textBytes, outBytes)
   }
 }
 

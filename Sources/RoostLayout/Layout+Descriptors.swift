@@ -1,3 +1,5 @@
+import RoostPrimitives
+
 extension Layout {
   /// One descriptor for each index of the named axes, the first of which is the outermost; plane by plane.
   ///
@@ -32,6 +34,45 @@ extension Plane {
       run *= axis.extent
     }
     return StridedRuns(offset: offsetBytes, loops: loops, run: run)
+  }
+}
+
+/// One descriptor as transports take it: three 64-bit words in this order, which C and Python read as raw memory.
+public struct Descriptor: Hashable, Sendable {
+  /// Address of the first byte.
+  public var address: UInt
+  /// How many bytes.
+  public var byteCount: UInt
+  /// The number of the device that the memory is of, as the transport counts devices.
+  public var device: UInt
+
+  /// Makes a descriptor.
+  public init(address: UInt, byteCount: UInt, device: UInt) {
+    self.address = address
+    self.byteCount = byteCount
+    self.device = device
+  }
+}
+
+extension Descriptors {
+  /// Writes all descriptors and answers how many, which is `count`.
+  ///
+  /// `base` is the address of byte 0 of the layout; sums wrap. `descriptors` must hold `count`.
+  @discardableResult
+  public func emit(base: UInt, device: UInt, into descriptors: UnsafeMutableBufferPointer<Descriptor>) -> Int {
+    precondition(descriptors.count >= count, "the buffer must hold all descriptors")
+    guard let start = descriptors.baseAddress else { return 0 }
+    // A descriptor is a piece of a copy of which only the first word moves; both are three words.
+    return start.withMemoryRebound(to: CopyPiece.self, capacity: count) { pieces in
+      var position = 0
+      for part in parts {
+        let loops = part.loops.map { CopyLoop(count: $0.count, sourceStride: $0.strideBytes, targetStride: 0) }
+        let copy = CopyPart(
+          sourceOffset: part.offset, targetOffset: part.run, loops: loops, run: Int(bitPattern: device))
+        position += copy.emit(sourceBase: base, targetBase: 0, to: pieces + position)
+      }
+      return position
+    }
   }
 }
 

@@ -28,8 +28,8 @@ enum LayoutCommand {
       """
       A case is {"start": LAYOUT, "steps": [STEP, ...], "iter_axes": [NAME, ...]}, {"src": LAYOUT, "dst": LAYOUT}, or \
       {"parts": [{"layout": LAYOUT}, ...]}. A step is ["narrow", axis, start, count], ["select", axis, index], \
-      ["split", axis, inner, outer name], ["fuse", outer, inner, name], ["permute", name, ...], ["rename", old, new] or \
-      ["shard", axis, total, rank, size].
+      ["split", axis, inner, outer name], ["fuse", outer, inner, name], ["permute", name, ...], ["rename", old, new], \
+      ["shard", axis, total, rank, size] or ["offset", bytes].
       """,
       """
       The answer has, as they apply: result (the layout after the steps), descriptors ([offset, length] for each index \

@@ -32,6 +32,7 @@ void test_handles(void);
 void test_structures(void);
 void test_whole_path(void);
 void test_tier(void);
+void test_layouts(void);
 void test_threads(void);
 void test_fork(void);
 

@@ -47,6 +47,7 @@ int main(void) {
   test_structures();
   test_whole_path();
   test_tier();
+  test_layouts();
   test_threads();
   test_fork();
   if (failure_count > 0) fprintf(stderr, "ABITests: %d expectations failed\n", failure_count);

@@ -285,6 +285,49 @@ static void call_rest(void) {
   }
 }
 
+/* ---- Layouts ---- */
+
+/* A text that makes sense, or any. */
+static roost_text take_text(const char *const *known, size_t count, char **out_memory) {
+  uint8_t kind = take_byte();
+  *out_memory = NULL;
+  if (kind < 160) return (roost_text){known[kind % count], strlen(known[kind % count])};
+  size_t bytes = take_byte() % 96;
+  *out_memory = take_memory(bytes);
+  return (roost_text){*out_memory, bytes};
+}
+
+static void call_layout(void) {
+  static const char *const layouts[] = {
+      "{\"axes\":[[\"block\",3,512],[\"head\",4,128],[\"token\",8,16],[\"byte\",16,1]],\"itemsize\":1}",
+      "{\"axes\":[[\"block\",3,512],[\"token\",8,64],[\"head\",4,16],[\"byte\",16,1]],\"itemsize\":1,\"offset\":8}",
+      "{\"planes\":[{\"axes\":[[\"block\",3,99],[\"a\",4,8]],\"itemsize\":8},{\"axes\":[[\"block\",3,99]],\"itemsize\":3,"
+      "\"offset\":40}],\"opaque\":true}",
+  };
+  static const char *const steps[] = {
+      "[[\"narrow\",\"head\",1,2],[\"select\",\"block\",1]]", "[[\"split\",\"token\",2,\"block\"]]", "[\"block\",\"head\"]",
+      "[[\"shard\",\"head\",4,1,2],[\"offset\",7]]", "{\"blocks\":3,\"tokens\":4}", "[]",
+  };
+  static const char *const names[] = {"lbhnc", "mla", "mamba", "planar-scales", "page-head"};
+  char *memory[2], answer[256];
+  size_t count = 0, room = take_byte() % 200;
+  uint8_t verb = take_byte() % 5;
+  roost_text first = verb == 1 ? take_text(names, 5, &memory[0]) : take_text(layouts, 3, &memory[0]);
+  roost_text second = verb < 3 ? take_text(steps, 6, &memory[1]) : take_text(layouts, 3, &memory[1]);
+  /* Exactly as much memory as the call may write. */
+  roost_piece *rows = malloc(room * sizeof *rows + 1);
+  switch (verb) {
+    case 0: (void)roost_layout_apply(first, second, answer, room % sizeof answer, &count); break;
+    case 1: (void)roost_layout_named(first, second, answer, sizeof answer, &count); break;
+    case 2: (void)roost_layout_descriptors(first, second, take(8), take(2), (roost_descriptor *)rows, room, &count); break;
+    case 3: (void)roost_layout_plan(first, second, answer, sizeof answer, &count); break;
+    default: (void)roost_layout_pieces(first, second, take(8), take(8), rows, room, &count);
+  }
+  free(rows);
+  free(memory[0]);
+  free(memory[1]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static int is_set_up, turn;
   input = data;
@@ -297,7 +340,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     is_set_up = 1;
   }
   while (left > 0) {
-    switch (take_byte() % 14) {
+    /* So numbered that what came later left the corpus its meaning. */
+    uint8_t kind = take_byte();
+    switch (kind < 224 ? kind % 14 : 14) {
       case 0: case 1: call_match(); break;
       case 2: call_match_groups(); break;
       case 3: case 4: call_begin(1); break;
@@ -308,7 +353,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       case 10: call_reports(); break;
       case 11: call_register(); break;
       case 12: call_rest(); break;
-      default: call_open();
+      case 13: call_open(); break;
+      default: call_layout();
     }
   }
   for (size_t index = 0; index < 2; index++) {

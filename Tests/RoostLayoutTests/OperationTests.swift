@@ -179,4 +179,26 @@ import Testing
       try cache.descriptors(iterating: ["tok", "tok"])
     }
   }
+
+  @Test(arguments: 0..<UInt64(200)) func descriptorsAreEmittedAsTheyAreIterated(seed: UInt64) throws {
+    var layouts = RandomLayouts(seed: seed)
+    let axes = layouts.logicalAxes(elementCountMax: 2000)
+    let planes = (0..<1 + layouts.below(3)).map { _ in
+      layouts.nestedPlane(axes, item: 1 + layouts.below(4), offset: layouts.below(1000))
+    }
+    // All axes, so that nothing has to be contiguous.
+    let descriptors = try Layout(planes: planes).descriptors(iterating: axes.map(\.name))
+    let (address, device) = (UInt(layouts.below(1 << 40)), UInt(layouts.below(9)))
+    let marker = Descriptor(address: 1, byteCount: 2, device: 3)
+    var emitted = Array(repeating: marker, count: descriptors.count + 1)
+    let count = emitted.withUnsafeMutableBufferPointer { buffer in
+      descriptors.emit(
+        base: address, device: device, into: UnsafeMutableBufferPointer(rebasing: buffer[..<descriptors.count]))
+    }
+    #expect(count == descriptors.count && emitted.last == marker)
+    let iterated = descriptors.map {
+      Descriptor(address: address + UInt($0.offset), byteCount: UInt($0.byteCount), device: device)
+    }
+    #expect(Array(emitted.dropLast()) == iterated, "seed \(seed)")
+  }
 }

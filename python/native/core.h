@@ -66,6 +66,14 @@ PyObject *result_positions(const roost_completion *completion);
 extern PyType_Spec engine_spec;
 extern PyType_Spec worker_spec;
 
+/* ---- Layouts (layout.c) ---- */
+
+PyObject *layout_apply(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *layout_named(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *layout_plan(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *layout_descriptors(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *layout_pieces(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+
 typedef PyObject *(*fast_method)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 /* A method that takes positional and keyword arguments by vector. */
 #define FAST_METHOD(name, function) \

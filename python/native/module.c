@@ -54,7 +54,15 @@ static int module_exec(PyObject *module) {
   return add_type(module, &worker_spec, "Worker");
 }
 
-static PyMethodDef functions[] = {FAST_METHOD("hash_tokens", hash_tokens), {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {
+    FAST_METHOD("hash_tokens", hash_tokens),
+    FAST_METHOD("layout_apply", layout_apply),
+    FAST_METHOD("layout_named", layout_named),
+    FAST_METHOD("layout_plan", layout_plan),
+    FAST_METHOD("layout_descriptors", layout_descriptors),
+    FAST_METHOD("layout_pieces", layout_pieces),
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 

@@ -1,7 +1,8 @@
 """Roost: a KV cache for LLM inference, off the accelerator.
 
-`Cache` is for everybody: tokens in, tensors back. `Engine` and `Worker` are the two halves that a serving engine drives (`roost.vllm` does so for vLLM). Their types and
-contracts stand in `_core.pyi`.
+`Cache` is for everybody: tokens in, tensors back. `Engine` and `Worker` are the two halves that a serving engine drives
+(`roost.vllm` does so for vLLM); their types and contracts stand in `_core.pyi`. `Layout` says where bytes lie and plans
+copies.
 """
 
 from ._core import (
@@ -24,6 +25,7 @@ from ._core import (
 )
 from ._error import RoostError
 from .cache import Cache
+from .layout import Layout, Plan
 
 __all__ = [
     "ADMITTED",
@@ -39,6 +41,8 @@ __all__ = [
     "REFUSED",
     "STORE",
     "Engine",
+    "Layout",
+    "Plan",
     "RoostError",
     "Worker",
     "__version__",

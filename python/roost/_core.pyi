@@ -232,3 +232,18 @@ class Worker:
 
 def hash_tokens(tokens: Buffer, tokens_per_block: int) -> bytes:
     """Prefix-chained SHA-256 block hashes (32 bytes each) of unsigned 32-bit tokens: scheme `roost:sha256`."""
+
+def layout_apply(layout: str, steps: str) -> str:
+    """`roost.Layout` after steps, both as `roost layout eval` takes them (JSON); the layout in its usual form."""
+
+def layout_named(name: str, parameters: str) -> str:
+    """A known layout; parameters are a JSON object of whole numbers."""
+
+def layout_plan(source: str, target: str) -> str:
+    """The copy from one layout to another as a JSON object: parts, pieces, bytes."""
+
+def layout_descriptors(layout: str, axes: str, base: int, device: int, out: Buffer | None) -> int:
+    """Writes rows (address, bytes, device) of 64-bit numbers; how many, also without `out`."""
+
+def layout_pieces(source: str, target: str, source_base: int, target_base: int, out: Buffer | None) -> int:
+    """Writes rows (source, target, bytes) of 64-bit numbers; how many, also without `out`."""

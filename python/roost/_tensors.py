@@ -49,6 +49,23 @@ class Tensor:
     keep: Any
 
 
+def strides_of(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Shape, strides in bytes and bytes of an element, wherever the tensor lies: its memory is not looked at.
+
+    Raises `unsupported` for what is no tensor.
+    """
+    shape = getattr(tensor, "shape", None)
+    if shape is not None and hasattr(tensor, "element_size") and callable(getattr(tensor, "stride", None)):
+        # As torch has it: what is on an accelerator, needs a gradient or has no memory at all has no DLPack interface.
+        item = int(tensor.element_size())
+        return tuple(int(extent) for extent in shape), tuple(int(step) * item for step in tensor.stride()), item
+    if shape is not None and hasattr(tensor, "itemsize") and isinstance(getattr(tensor, "strides", None), tuple):
+        # As numpy and the buffer protocol have it; arrays that are read-only have no DLPack interface.
+        return tuple(shape), tuple(tensor.strides), int(tensor.itemsize)
+    found = view(tensor)
+    return found.shape, found.strides, found.item_bytes
+
+
 def view(tensor: Any) -> Tensor:
     """Where the elements of `tensor` lie.
 

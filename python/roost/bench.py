@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import LOAD, Engine, Worker, hash_tokens
+from . import LOAD, Engine, Layout, Worker, hash_tokens
 
 MATCH_BLOCKS = 4096
 SUBMIT_BLOCKS = 512
 PAGE_BYTES = 4096
+DESCRIPTOR_SHAPE = (100, 1000)
 
 
 def measure(call: Callable[[], object], rounds: int = 300) -> tuple[float, float]:
@@ -42,6 +43,17 @@ def submissions(engine: Engine, worker: Worker, identity: int, hashes: bytes) ->
     return statistics.median(samples) / 1e3, min(samples) / 1e3
 
 
+def broadcast() -> np.ndarray:
+    """The descriptors of `main` as numpy makes them: what a program without layouts would write."""
+    layers, blocks = DESCRIPTOR_SHAPE
+    rows = np.empty((layers, blocks, 3), dtype=np.uint64)
+    step = np.arange(blocks, dtype=np.uint64) * PAGE_BYTES
+    rows[:, :, 0] = (np.arange(layers, dtype=np.uint64) * blocks * PAGE_BYTES)[:, None] + step
+    rows[:, :, 1] = PAGE_BYTES
+    rows[:, :, 2] = 0
+    return rows.reshape(-1, 3)
+
+
 def main() -> None:
     groups = [{"page_bytes": PAGE_BYTES, "tokens_per_block": 16}]
     engine = Engine(json.dumps({"groups": groups, "capacity": 4 * MATCH_BLOCKS * PAGE_BYTES}))
@@ -56,6 +68,9 @@ def main() -> None:
     part = (0, 0, PAGE_BYTES, PAGE_BYTES, 0)
     worker.register(0, 0, 1, [(device.ctypes.data, device.nbytes)], [part], SUBMIT_BLOCKS)
 
+    layout = Layout.from_shape(["layer", "block", "byte"], [*DESCRIPTOR_SHAPE, PAGE_BYTES], 1)
+    assert np.array_equal(layout.descriptors("layer", "block"), broadcast())
+
     rows = [
         (f"match of {MATCH_BLOCKS} blocks", measure(lambda: engine.match(identity, hashes, 32))),
         ("  the same, joining the hashes first", measure(lambda: engine.match(identity, b"".join(one_by_one), 32))),
@@ -63,6 +78,8 @@ def main() -> None:
         ("poll of an engine, nothing there", measure(engine.poll)),
         ("poll of a worker, nothing there", measure(worker.poll)),
         ("statistics", measure(engine.stats)),
+        ("descriptors of 100,000 blocks", measure(lambda: layout.descriptors("layer", "block"))),
+        ("  the same by a broadcast of numpy's", measure(broadcast)),
     ]
     print(f"{'microseconds':<40}{'median':>10}{'minimum':>10}")
     for name, (median, minimum) in rows:

@@ -357,6 +357,55 @@ roost_status roost_worker_wait(roost_worker worker, uint64_t job, double timeout
 /* Cancels a job that has not started; its result comes either way. An unknown number is ignored. */
 roost_status roost_worker_cancel(roost_worker worker, uint64_t job);
 
+/* ---- Layouts: values, not handles ----------------------------------------------------------------------------------- */
+
+/* A layout says where every (block, head, token, ...) of a cache lies; it owns no memory and is told as text, the JSON that
+ * `roost layout` reads and prints: {"axes": [[name, extent, stride in bytes], ...], "itemsize": n, "offset": n}, or several
+ * of these as {"planes": [...]}. docs/guides/python-layouts-and-devices.md. These functions keep nothing. */
+typedef struct roost_text {
+  const char *bytes;
+  size_t byte_count;
+} roost_text;
+
+/* The layout after steps, a JSON list such as [["narrow", "head", 2, 2], ["select", "kv", 0]]; `roost layout eval --help`
+ * lists them. Without steps: the layout itself, checked and in its usual form. */
+roost_status roost_layout_apply(
+    roost_text layout, roost_text steps, char *out_text, size_t text_bytes, size_t *out_bytes);
+/* A known layout, such as "lbhnc" with {"heads": 8, "blocks": 1000}; `roost layout show --help` lists them. */
+roost_status roost_layout_named(
+    roost_text name, roost_text parameters, char *out_text, size_t text_bytes, size_t *out_bytes);
+
+/* Consecutive bytes as transports take them. */
+typedef struct roost_descriptor {
+  uint64_t address;
+  uint64_t byte_count;
+  uint64_t device;
+} roost_descriptor;
+/* One descriptor for each index of the named axes (a JSON list, the outermost first), covering all other axes, which must
+ * be one run. base: the address of the layout's byte 0; sums wrap. *out_count is set also when capacity is too small
+ * (ROOST_OUT_OF_RESOURCES). */
+roost_status roost_layout_descriptors(
+    roost_text layout, roost_text axes, uint64_t base, uint64_t device, roost_descriptor *out, size_t capacity,
+    size_t *out_count);
+
+/* The copy of every element of one layout to the same place of another, as loops over runs:
+ * {"parts": [{"src": offset, "dst": offset, "loops": [[count, source stride, target stride], ...], "run": bytes}, ...],
+ * "pieces": n, "bytes": n}. */
+roost_status roost_layout_plan(
+    roost_text source, roost_text target, char *out_text, size_t text_bytes, size_t *out_bytes);
+
+/* One contiguous copy. */
+typedef struct roost_piece {
+  uint64_t source;
+  uint64_t target;
+  uint64_t byte_count;
+} roost_piece;
+/* The same copy as contiguous pieces, part by part. The bases are the addresses (or offsets) of both layouts' byte 0; sums
+ * wrap. *out_count as above. */
+roost_status roost_layout_pieces(
+    roost_text source, roost_text target, uint64_t source_base, uint64_t target_base, roost_piece *out, size_t capacity,
+    size_t *out_count);
+
 #ifdef __cplusplus
 }
 #endif

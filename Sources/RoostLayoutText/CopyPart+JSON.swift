@@ -3,7 +3,7 @@ import RoostLayout
 
 extension StridedRuns {
   /// {"offset": ..., "loops": [[count, stride], ...], "run": ...}
-  var json: JSONValue {
+  public var json: JSONValue {
     .object([
       "offset": .count(offset), "loops": .array(loops.map { .array([.count($0.count), .count($0.strideBytes)]) }),
       "run": .count(run),
@@ -13,7 +13,7 @@ extension StridedRuns {
 
 extension CopyPart {
   /// {"src": ..., "dst": ..., "loops": [[count, source stride, target stride], ...], "run": ...}
-  var json: JSONValue {
+  public var json: JSONValue {
     .object([
       "src": .count(sourceOffset), "dst": .count(targetOffset),
       "loops": .array(

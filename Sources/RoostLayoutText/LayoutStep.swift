@@ -1,14 +1,16 @@
 import RoostConsole
 import RoostLayout
-import RoostLayoutText
 import RoostPrimitives
 
 /// One operation on a layout, as a list: its name, then what it takes.
-struct LayoutStep {
+public struct LayoutStep {
   private let name: String
   private let values: [JSONValue]
 
-  init(json: JSONValue) throws(RoostError) {
+  /// Reads a step such as `["narrow", "head", 2, 2]`.
+  ///
+  /// - Throws: `invalidInput` for what is no list with a name.
+  public init(json: JSONValue) throws(RoostError) {
     guard let elements = json.elements, let name = elements.first?.text else {
       throw RoostError(.invalidInput, "a step is a list that starts with the operation's name, not \(json.excerpt)")
     }
@@ -17,7 +19,9 @@ struct LayoutStep {
   }
 
   /// The layout after the step.
-  func apply(to layout: Layout) throws(RoostError) -> Layout {
+  ///
+  /// - Throws: `invalidInput` for an unknown operation, values that it does not take, or what the layout cannot.
+  public func apply(to layout: Layout) throws(RoostError) -> Layout {
     switch name {
     case "narrow":
       let (axis, start, count) = try (axis(0), number(1), number(2))
@@ -45,8 +49,11 @@ struct LayoutStep {
       return try perform(4) { () throws(LayoutError) in
         try layout.shard(axis, total: total, rank: rank, size: size)
       }
+    case "offset":
+      let bytes = try number(0)
+      return try perform(1) { () throws(LayoutError) in try layout.offset(byBytes: bytes) }
     default:
-      let known = ["narrow", "select", "split", "fuse", "permute", "rename", "shard"]
+      let known = ["narrow", "select", "split", "fuse", "permute", "rename", "shard", "offset"]
       throw RoostError(.invalidInput, "no operation '\(name)'; there are \(known.joined(separator: ", "))")
     }
   }
