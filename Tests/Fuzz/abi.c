@@ -298,11 +298,13 @@ static roost_text take_text(const char *const *known, size_t count, char **out_m
 }
 
 static void call_layout(void) {
+  static const char planes[] =
+      "{\"planes\":[{\"axes\":[[\"block\",3,99],[\"a\",4,8]],\"itemsize\":8},{\"axes\":[[\"block\",3,99]],\"itemsize\":3,"
+      "\"offset\":40}],\"opaque\":true}";
   static const char *const layouts[] = {
       "{\"axes\":[[\"block\",3,512],[\"head\",4,128],[\"token\",8,16],[\"byte\",16,1]],\"itemsize\":1}",
       "{\"axes\":[[\"block\",3,512],[\"token\",8,64],[\"head\",4,16],[\"byte\",16,1]],\"itemsize\":1,\"offset\":8}",
-      "{\"planes\":[{\"axes\":[[\"block\",3,99],[\"a\",4,8]],\"itemsize\":8},{\"axes\":[[\"block\",3,99]],\"itemsize\":3,"
-      "\"offset\":40}],\"opaque\":true}",
+      planes,
   };
   static const char *const steps[] = {
       "[[\"narrow\",\"head\",1,2],[\"select\",\"block\",1]]", "[[\"split\",\"token\",2,\"block\"]]", "[\"block\",\"head\"]",
