@@ -51,7 +51,7 @@ kv-bytes: setup ## the KV cache of the tiny models as files, for `ROOST_BENCH_PA
 soak: export ROOST_TEST_LARGE_TRACES = 1
 soak: setup ## the disk tier at ten times CI's length; the tests SOAK_ROUNDS times in a row, large traces included
 	swift build --build-tests
-	ROOST_SOAK=100 $(SWIFT_TEST) --skip-build --filter TierTests
+	ROOST_SOAK=100 $(SWIFT_TEST) --skip-build --filter 'TierTests|TierSimulationTests'
 	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
 	Tests/Fuzz/run $$((SOAK_ROUNDS * 60))
 

@@ -91,6 +91,10 @@ enum Limits {
   static let tierIdleSeconds = 0.05
   /// How long a tier may take to find what an earlier process left: 16 TiB of small pages, ten times over.
   static let tierRecoverSeconds = 3600.0
+  /// The first pause after it could not; it doubles until the longest.
+  static let tierRecoverPauseSecondsMin = 1.0
+  /// The longest pause: how long a disk that works again stays unused.
+  static let tierRecoverPauseSecondsMax = 60.0
   /// How long `forget` waits for a tier to overwrite pages: 60 GB on a drive of 1 GB/s. Found they are no more at once.
   static let forgetBelowSeconds = 60.0
   /// The weight of a new sample of a tier's speed: the last five batches count for two thirds.

@@ -40,7 +40,12 @@ public final class SimulatedDisk: Sendable {
   public func kill() { state.withLock { $0.kill() } }
 
   /// Changes what may go wrong from now on.
-  public func setFaults(_ faults: StorageFaults) { state.withLock { $0.faults = faults } }
+  public func setFaults(_ faults: StorageFaults) {
+    state.withLock { state in
+      state.faults = faults
+      if faults.full == 0 { state.fullSteps = 0 }
+    }
+  }
 
   /// The names of the files, sorted.
   public var fileNames: [String] { state.withLock { $0.names.keys.sorted() } }

@@ -4,7 +4,7 @@ import RoostPrimitives
 ///
 /// How it is used:
 ///
-/// 1. `recover`, once. Until it returns, nothing is there and writes are throttled.
+/// 1. `recover`, until it has succeeded once. Until then nothing is there and writes are throttled.
 /// 2. `submit` batches; every call returns at once. `poll` moves the work on and says what happened: a tier need not
 ///    have threads of its own, so whoever submits must poll. `wait` sleeps until polling is worth it.
 /// 3. `drain`, to have everything written that was promised; `close`, once, at the end.

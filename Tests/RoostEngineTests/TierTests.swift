@@ -3,6 +3,7 @@ import RoostBlocks
 import RoostPool
 import RoostPrimitives
 import RoostStorage
+import Synchronization
 import TierDisk
 import Testing
 
@@ -242,6 +243,33 @@ import Testing
     #expect(tier.usage.counters.submittedCount == 0)
   }
 
+  @Test func aTierThatCannotStartIsTriedAgainAndForgetsWhatWasForgottenMeanwhile() throws {
+    let (filled, tier) = try TierTests.filled([1, 2, 3])
+    filled.engine.close(until: Harness.soon)
+    let clock = SteppedClock()
+    let late = SharedTier(tier, failureCount: 2)
+    let harness = try TierTests.driven(late) { $1.clock = clock }
+    TierTests.settle(harness.engine)
+    #expect(harness.engine.statistics.tier?.isReady == false)
+    #expect(harness.match(harness.keys([1])) == [.absent])
+    clock.now.add(900_000_000, ordering: .relaxed)
+    TierTests.settle(harness.engine)
+    #expect(late.recoveryCount == 1, "not before its time")
+    clock.now.add(100_000_000, ordering: .relaxed)
+    TierTests.settle(harness.engine)
+    #expect(late.recoveryCount == 2 && harness.engine.statistics.tier?.isReady == false)
+    #expect(throws: RoostError.self) { try harness.engine.reset(until: Harness.soon) }
+    #expect(tier.usage.pageCount == 3)
+    clock.now.add(2_000_000_000, ordering: .relaxed)
+    TierTests.settle(harness.engine)
+    #expect(harness.engine.statistics.tier?.isReady == true)
+    #expect(tier.usage.pageCount == 0)
+    try harness.store([1])
+    TierTests.settle(harness.engine)
+    #expect(tier.usage.pageCount == 1)
+    #expect(TierTests.reconciles(harness))
+  }
+
   @Test func anotherEngineOnTheSameDirectoryHitsWhatWasStoredBefore() throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent(Harness.uniqueName())
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -274,7 +302,14 @@ import Testing
 /// A tier whose life is not its engine's.
 private final class SharedTier: Tier {
   private let inner: any Tier
-  init(_ inner: any Tier) { self.inner = inner }
+  /// Recoveries that fail.
+  private let failureCount: Int
+  private let recoveries = Atomic(0)
+  var recoveryCount: Int { recoveries.load(ordering: .relaxed) }
+  init(_ inner: any Tier, failureCount: Int = 0) {
+    self.inner = inner
+    self.failureCount = failureCount
+  }
   var name: String { inner.name }
   var usage: TierUsage { inner.usage }
   func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket { try inner.submit(batch) }
@@ -282,7 +317,17 @@ private final class SharedTier: Tier {
   func wait(until deadline: Deadline) -> Bool { inner.wait(until: deadline) }
   func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
   func forget(_ identity: IdentityDigest) throws(RoostError) -> Int { try inner.forget(identity) }
-  func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport { try inner.recover(until: deadline) }
+  func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport {
+    guard recoveries.add(1, ordering: .relaxed).newValue > failureCount else {
+      throw RoostError(.outOfResources, "this tier cannot start yet")
+    }
+    return try inner.recover(until: deadline)
+  }
   func drain(until deadline: Deadline) throws(RoostError) { try inner.drain(until: deadline) }
   func close(until deadline: Deadline) {}
+}
+
+private final class SteppedClock: Clock {
+  let now = Atomic<UInt64>(1_000_000_000)
+  var nanoseconds: UInt64 { now.load(ordering: .relaxed) }
 }

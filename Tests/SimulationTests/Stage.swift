@@ -139,7 +139,10 @@ final class Stage {
 
   static var soon: Deadline { .after(seconds: 20) }
 
-  init(_ settings: StageSettings, seed: UInt64, faults: [MockFault] = []) throws {
+  /// `tier`: a tier below the pool, and the clock that it and the engine have in common.
+  init(
+    _ settings: StageSettings, seed: UInt64, faults: [MockFault] = [], tier: (setup: TierSetup, clock: any Clock)? = nil
+  ) throws {
     self.settings = settings
     var pool = PoolConfiguration(
       name: "simulation-\(getpid())-\(UInt32.random(in: 0 ... .max))",
@@ -153,7 +156,8 @@ final class Stage {
     configuration.slotCountMax = settings.slotCount
     configuration.verification = settings.verification
     configuration.watermark = settings.watermark
-    configuration.clock = clock
+    configuration.clock = tier?.clock ?? clock
+    configuration.tier = tier?.setup
     engine = try Engine.open(configuration)
     guard engine.waitUntilCommitted(until: Stage.soon) else { throw RoostError(.timedOut, "no memory for the pool") }
     identity = try engine.intern(IdentityDigest(words: (1, 2, 3, 4)))

@@ -165,7 +165,8 @@ extension Engine {
     for key in keys {
       for ticket in books.prefetches.arrived(key) { wanted[ticket, default: []].append(key) }
     }
-    for (ticket, keys) in wanted {
+    // In their order: a dictionary's differs from run to run.
+    for (ticket, keys) in wanted.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       guard let request = books.prefetches.request(of: ticket) else { continue }
       var grants = [LoadGrant](
         repeating: LoadGrant(outcome: .missing, slot: SlotNumber(rawValue: .max), generation: 0), count: keys.count)

@@ -11,7 +11,7 @@ extension Engine {
 
   func startTier() throws(RoostError) {
     guard let tier, tier.setup.driving == .thread else { return }
-    try tier.start { [weak self] in self?.turnTier() ?? .over }
+    try tier.start(on: configuration.clock) { [weak self] in self?.turnTier() ?? .over }
   }
 
   /// Waits until the tier has found what an earlier process left.
@@ -28,7 +28,7 @@ extension Engine {
     guard let tier else { return .over }
     return tier.turn.withLock { turn in
       guard !turn.isOver else { return .over }
-      if tier.setup.driving == .caller, !tier.isSettled { tier.recover() }
+      if tier.setup.driving == .caller { tier.recoverIfDue(on: configuration.clock) }
       guard tier.isReady else { return .idle }
       expirePrefetches()
       var isBusy = startPromotions(tier, &turn)
@@ -93,7 +93,7 @@ extension Engine {
     tier.turn.withLock { turn in
       guard !turn.isOver else { return }
       turn.isOver = true
-      tier.setup.tier.close(until: deadline)
+      tier.setup.tier.close(until: .after(seconds: deadline.secondsLeft(), on: configuration.clock))
       // Now nobody writes into the slots any more.
       state.withLock { state in
         for flight in turn.flights.values {

@@ -14,6 +14,7 @@ final class TierLink: Sendable {
   private let bell = Doorbell()
   private let thread: Locked<HostThread?> = Locked(nil)
   private let flags = Flags()
+  private let recovery = Guarded(TierRecovery())
   /// Kept mapped as long as the tier may read or write it.
   private let pool: Pool?
 
@@ -38,30 +39,46 @@ final class TierLink: Sendable {
   /// Whether the tier has been recovered and is in use.
   var isReady: Bool { flags.isReady.load(ordering: .acquiring) }
 
-  /// Whether it will not be in use any more, or is.
+  /// Whether it is in use, or has been tried and is not.
   var isSettled: Bool { isReady || flags.hasFailed.load(ordering: .acquiring) }
 
-  /// Finds what an earlier process left. A tier that cannot is left alone: everything in it is a miss.
-  func recover() {
+  /// Finds what an earlier process left, if it is time to try. A tier that cannot is tried again after a pause, since a
+  /// full disk has room again one day; until then everything in it is a miss.
+  func recoverIfDue(on clock: any Clock) {
+    guard !isReady, recovery.withLock({ $0.isDue(at: clock.nanoseconds) }) else { return }
     do throws(RoostError) {
       let report = try setup.tier.recover(until: .after(seconds: Limits.tierRecoverSeconds))
       Log.write(
         .info, "tier '\(setup.tier.name)': \(report.pageCount) pages of \(report.identityCount) identities found")
-      flags.isReady.store(true, ordering: .releasing)
+      try recovery.withLock { recovery throws(RoostError) in
+        for digest in recovery.unforgotten { _ = try setup.tier.forget(digest) }
+        recovery.unforgotten = []
+        flags.isReady.store(true, ordering: .releasing)
+      }
     } catch {
-      Log.write(.error, "tier '\(setup.tier.name)' is not used: \(error)")
+      let seconds = recovery.withLock { $0.failed(at: clock.nanoseconds) }
+      Log.write(.error, "tier '\(setup.tier.name)' is not used, and tried again in \(Int(seconds)) s: \(error)")
       flags.hasFailed.store(true, ordering: .releasing)
     }
   }
 
+  /// Notes that identities are to be forgotten once the tier knows what it has. False: it does.
+  func forgetLater(_ digests: [IdentityDigest]) -> Bool {
+    recovery.withLock { recovery in
+      guard !isReady else { return false }
+      for digest in digests where !recovery.unforgotten.contains(digest) { recovery.unforgotten.append(digest) }
+      return true
+    }
+  }
+
   /// Starts the thread. `turn` moves the work on as far as it goes without waiting.
-  func start(_ turn: @escaping @Sendable () -> TierOutlook) throws(RoostError) {
+  func start(on clock: any Clock, _ turn: @escaping @Sendable () -> TierOutlook) throws(RoostError) {
     let (bell, flags, tier) = (bell, flags, setup.tier)
-    let recover: @Sendable () -> Void = { [weak self] in self?.recover() }
+    let recover: @Sendable () -> Void = { [weak self] in self?.recoverIfDue(on: clock) }
     let made = try HostThread.start("roost-tier") {
-      recover()
       while !flags.isStopped.load(ordering: .acquiring) {
         let seen = bell.ringCount
+        if !flags.isReady.load(ordering: .acquiring) { recover() }
         switch turn() {
         case .busy: continue
         case .waits: _ = tier.wait(until: .after(seconds: Limits.tierWaitSeconds))
@@ -85,6 +102,24 @@ final class TierLink: Sendable {
   private func stopThread() {
     flags.isStopped.store(true, ordering: .releasing)
     bell.ring()
+  }
+}
+
+/// When a tier that could not be recovered is tried again, and what it has to do then.
+struct TierRecovery {
+  private var nextAttempt: UInt64 = 0
+  private var pauseSeconds = Limits.tierRecoverPauseSecondsMin
+  /// Identities that were forgotten while nobody knew what the tier has.
+  var unforgotten: [IdentityDigest] = []
+
+  func isDue(at time: UInt64) -> Bool { time >= nextAttempt }
+
+  /// Returns the seconds until the next attempt.
+  mutating func failed(at time: UInt64) -> Double {
+    let pause = pauseSeconds
+    nextAttempt = time &+ UInt64(pause * 1e9)
+    pauseSeconds = min(2 * pause, Limits.tierRecoverPauseSecondsMax)
+    return pause
   }
 }
 

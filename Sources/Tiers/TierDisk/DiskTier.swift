@@ -95,7 +95,13 @@ public final class DiskTier: Tier {
       throw RoostError(.invalidInput, "a disk tier recovers once")
     }
     // Nobody else touches what this makes until it is handed over.
-    let recovery = try Recovery(directory, configuration, record, isRecordFound: isRecordFound, until: deadline)
+    let recovery: Recovery
+    do throws(RoostError) {
+      recovery = try Recovery(directory, configuration, record, isRecordFound: isRecordFound, until: deadline)
+    } catch {
+      core.withLock { $0.isRecovering = false }
+      throw error
+    }
     return core.withLock { core in
       core.install(recovery)
       var report = recovery.report
