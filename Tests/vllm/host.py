@@ -49,7 +49,7 @@ class Spec:
     arguments: dict[str, Any] = field(default_factory=dict)
     """More of vLLM's own."""
     damage: int = 0
-    """Before the engine starts: bytes all over the pool's pages are changed by this mask."""
+    """Before the engine starts: bytes all over the pages, the disk's or the kept pool's, are changed by this mask."""
     linger: float = 1.0
     """Seconds to wait at the end, for stores and seals that run behind."""
     stays: bool = False
@@ -193,12 +193,12 @@ def prepare(in_process: bool) -> None:
 
 
 def damage(folder: Path, mask: int) -> None:
-    """Changes bytes all over the pages of a pool, not in its table."""
+    """Changes bytes all over the pages of a pool or a disk, not in a pool's table or at the front of a file."""
     for path in folder.rglob("*"):
         if not path.is_file() or path.stat().st_size < 1 << 20 or "table" in path.name:
             continue
         with path.open("r+b") as file:
-            for offset in range(0, path.stat().st_size, 16 << 10):
+            for offset in range(8 << 10, path.stat().st_size, 16 << 10):
                 file.seek(offset)
                 piece = file.read(512)
                 file.seek(offset)
@@ -208,7 +208,7 @@ def damage(folder: Path, mask: int) -> None:
 def run(spec: Spec) -> dict[str, Any]:
     """One engine, from start to end."""
     if spec.damage:
-        damage(Path(spec.settings["directory"]), spec.damage)
+        damage(Path(spec.settings.get("disk") or spec.settings["directory"]), spec.damage)
     host = Host(spec)
     answers = []
     for prompt in spec.prompts:

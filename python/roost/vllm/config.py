@@ -63,6 +63,19 @@ def _text(value: Any) -> str:
     return value
 
 
+def _absolute(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or "," in value:
+        raise ValueError("the path of a folder, from the root on, without a comma")
+    return value
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("a number above zero")
+    return number
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in choices:
@@ -100,6 +113,17 @@ class Settings:
     store: str = _key(
         "all", _one_of("all", "prompt", "none"), "which blocks are stored: all, those of the prompt, or none"
     )
+    disk: str = _key("", _absolute, "folder on a drive that pages are copied to; there they outlive vLLM and a restart")
+    disk_capacity: int = _key(0, _size, "all that may be taken of that drive; needed with `disk`")
+    disk_writes: str = _key(
+        "again",
+        _one_of("again", "all", "none"),
+        "which pages are written to the disk: those that a second request asked for, all, or none",
+    )
+    disk_timeout: float = _key(2.0, _seconds, "seconds that a request waits for pages from the disk")
+    prefill: int = _key(
+        0, _count, "tokens that the model computes a second; with it, pages are read only where that is faster"
+    )
     salt: str = _key("", _text, "pages are found only by those with the same salt")
     weights: str = _key("", _text, "names the weights, where Roost cannot read their files (remote loaders)")
     device: str = _key("", _text, "Roost's name of the device with the KV cache; by default vLLM's platform says")
@@ -124,6 +148,8 @@ class Settings:
         settings = cls(**values)
         if settings.keep and not (settings.directory and settings.name):
             raise ConfigurationError('"keep" needs "directory" and "name", so that the next engine finds the pool')
+        if settings.disk and not settings.disk_capacity:
+            raise ConfigurationError('"disk" needs "disk_capacity": how much of the drive may be taken')
         return settings
 
 

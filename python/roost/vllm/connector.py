@@ -22,11 +22,11 @@ from vllm.distributed.kv_transfer.kv_connector.v1.metrics import KVConnectorProm
 from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
 import roost
-from roost.vllm import identity, stats
+from roost.vllm import below, identity, stats
 from roost.vllm.config import ConfigurationError, Settings
 from roost.vllm.device_cache import DeviceCache
 from roost.vllm.events import EVENTS_MAX, Events
-from roost.vllm.groups import Group
+from roost.vllm.groups import FULL, Group
 from roost.vllm.jobs import PoolTicket, StepOrders, StepReport
 from roost.vllm.model import groups_of, inner_format, replicas, require_supported
 from roost.vllm.pages import DevicePages, SlotLayout, WorkerPages
@@ -37,7 +37,9 @@ log = logging.getLogger("vllm.roost")
 
 _POLICY_LINE = '"kv_load_failure_policy": "recompute"'
 _CLOSE_SECONDS = 10.0
-# The pool's fill is asked for after stores, and once in as many steps.
+# For the memory of the pool and for what lies on the disk; what takes longer is not waited for.
+_READY_SECONDS = 10.0
+# How full pool and disk are is asked for after jobs, and once in as many steps.
 _GAUGE_STEPS = 512
 _DEVICES = {"cpu": "cpu", "cuda": "cuda"}
 
@@ -124,6 +126,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         self._steps = 0
         self._block_pool: Any = None
         self._events: Events | None = None
+        self._below: below.Below | None = None
         if role == KVConnectorRole.SCHEDULER:
             _recompute_failures(self._kv_transfer_config)
         else:
@@ -235,6 +238,11 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
             store=settings.store,
         )
         self._lend_blocks()
+        if settings.disk:
+            # So that the first request finds what an earlier process left.
+            engine.wait_ready(_READY_SECONDS)
+            blocks = [below.Blocks(group.block_tokens, group.kind == FULL) for group in groups]
+            self._below = below.Below(engine, self.scheduler_side.keys, blocks, timeout=settings.disk_timeout)
         sizes = ((slot.page_bytes >> 10, group.block_tokens) for slot, group in zip(slots, groups))
         pages = ", ".join(f"{size} KiB ({tokens} tokens)" for size, tokens in sizes)
         log.info("Roost keeps pages of %s in %.1f GiB of host memory", pages, settings.capacity / (1 << 30))
@@ -254,6 +262,8 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def get_num_new_matched_tokens(self, request: Any, num_computed_tokens: int) -> tuple[int | None, bool]:
         if request.skip_reading_prefix_cache:
             return 0, False
+        if self._below is not None and self._below.is_bringing(request, num_computed_tokens):
+            return None, False
         return self.scheduler_side.match(request, num_computed_tokens)
 
     def update_state_after_alloc(self, request: Any, blocks: Any, num_external_tokens: int) -> None:
@@ -279,6 +289,8 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def request_finished_all_groups(
         self, request: Any, block_ids: tuple[list[int], ...]
     ) -> tuple[bool, dict[str, Any] | None]:
+        if self._below is not None:
+            self._below.finished(request.request_id)
         return self.scheduler_side.finished(request, block_ids), None
 
     def has_pending_block_frees(self) -> bool:
@@ -295,10 +307,12 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
             return None
         counts = side.tally.take()
         self._steps += 1
-        if "store_jobs" in counts or self._steps % _GAUGE_STEPS == 0:
+        if "store_jobs" in counts or "load_jobs" in counts or self._steps % _GAUGE_STEPS == 0:
             known = side.engine.stats()
             counts["pool_slots"] = known["capacity"]
             counts["pool_slots_used"] = known["allocated"]
+            if self._below is not None:
+                counts.update(below.gauges(side.engine.tier_stats()))
         return RoostStats(data=counts) if counts else None
 
     @classmethod
@@ -383,6 +397,11 @@ def _engine_config(settings: Settings, slots: Sequence[SlotLayout], groups: Sequ
         config["name"] = settings.name
     if settings.directory:
         config["directory"] = settings.directory
+    if settings.disk:
+        config["tiers"] = [below.address(settings.disk, settings.disk_capacity)]
+        config["tier_admission"] = settings.disk_writes
+        if settings.prefill:
+            config["prefill_tokens_per_second"] = settings.prefill
     return config
 
 

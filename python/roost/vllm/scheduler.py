@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from roost import RoostError
+from roost.vllm.below import Keys
 from roost.vllm.device_cache import DeviceCache
 from roost.vllm.groups import FULL, WINDOW, Group, common_block
 from roost.vllm.jobs import LOAD, STORE, Job, PoolTicket, StepOrders, StepReport
@@ -147,6 +148,14 @@ class SchedulerSide:
             request, self._take_number(), len(self._groups), len(self._scales)
         )
         return track
+
+    def keys(self, request: Request, index: int) -> Keys | None:
+        """What the engine calls the request's blocks of a group; None if its pages cannot be named or are not wanted."""
+        track = self._tracks.get(request.request_id) or self.arrived(request)
+        chain = self._join(track, index)
+        if not chain.count or not track.may_load:
+            return None
+        return Keys(track.number, track.identity, bytes(chain.hashes), track.stride)
 
     def match(self, request: Request, computed: int) -> tuple[int, bool]:
         """Tokens beyond `computed` that can be loaded, and whether while the request waits. Holds nothing.

@@ -20,6 +20,10 @@ COUNTERS = {
 GAUGES = {
     "pool_slots": "Slots of the pool that are usable now",
     "pool_slots_used": "Slots of the pool with a page in them",
+    "disk_pages": "Pages on the disk",
+    "disk_promoted_pages": "Pages brought from the disk since the start",
+    "disk_written_bytes": "Bytes written to the disk since the start",
+    "disk_failed_pages": "Pages that the disk did not bring: missing, damaged, or not readable",
 }
 
 
