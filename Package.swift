@@ -85,13 +85,15 @@ let package = Package(
     module("DeviceCPU", at: "Devices/DeviceCPU", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module("DeviceCUDA", at: "Devices/DeviceCUDA", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DeviceHIP", at: "Devices/DeviceHIP", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
+    module("DeviceAscend", at: "Devices/DeviceAscend", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
+    module("DeviceKunlun", at: "Devices/DeviceKunlun", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DevicePlugin", at: "Devices/DevicePlugin", ["RoostPrimitives", "RoostDevice", "CRoostVendors"]),
     module("DeviceMock", at: "Devices/DeviceMock", ["RoostPrimitives", "RoostDevice", "CRoostPlatform"]),
     module(
       "RoostBuiltins",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "DeviceCPU", "DeviceMock", "DeviceCUDA",
-        "DeviceHIP", "DevicePlugin", "TierDisk",
+        "DeviceHIP", "DeviceAscend", "DeviceKunlun", "DevicePlugin", "TierDisk",
       ]),
     module(
       "RoostConformance", ["RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostStorage", "CRoostPlatform"]),
@@ -161,8 +163,8 @@ let package = Package(
       "ConformanceTests",
       [
         "RoostPrimitives", "RoostDevice", "RoostBlocks", "RoostBuiltins", "RoostConformance", "DeviceCPU", "DeviceMock",
-        "DeviceCUDA", "DeviceHIP", "DevicePlugin", "CRoostVendors", "RoostEngine", "RoostPool", "DeviceProbe",
-        "gpu-check", "PolicyReference",
+        "DeviceCUDA", "DeviceHIP", "DeviceAscend", "DeviceKunlun", "DevicePlugin", "CRoostVendors", "RoostEngine",
+        "RoostPool", "DeviceProbe", "gpu-check", "PolicyReference",
       ]),
     // Eviction policies in plain form, to compare ours with.
     .target(

@@ -1,6 +1,8 @@
+import DeviceAscend
 import DeviceCPU
 import DeviceCUDA
 import DeviceHIP
+import DeviceKunlun
 import DeviceMock
 import DevicePlugin
 import Glibc
@@ -27,27 +29,41 @@ public enum Builtins {
         try MockDevice(MockDeviceConfiguration(seed: UInt64(index)))
       })
     registry.register(
-      DeviceKind(
-        "hip", vendor: "AMD",
-        count: { () throws(RoostError) in try HIPDriver.deviceCount(library: variable("ROOST_HIP_LIBRARY")) },
-        open: { (index) throws(RoostError) in
-          DrivenDevice(try HIPDriver(index: index, library: variable("ROOST_HIP_LIBRARY")))
-        }))
-    for vendor in [CUDAVendor.mooreThreads, .nvidia] { registry.register(cuda(vendor)) }
+      vendor(
+        "kunlun", "Baidu", count: KunlunDriver.deviceCount,
+        open: { (index, path) throws(RoostError) in try KunlunDriver(index: index, library: path) }))
+    registry.register(
+      vendor(
+        "ascend", "Huawei", count: AscendDriver.deviceCount,
+        open: { (index, path) throws(RoostError) in try AscendDriver(index: index, library: path) }))
+    registry.register(
+      vendor(
+        "hip", "AMD", count: HIPDriver.deviceCount,
+        open: { (index, path) throws(RoostError) in try HIPDriver(index: index, library: path) }))
+    for maker in [CUDAVendor.mooreThreads, .nvidia] {
+      registry.register(
+        vendor(
+          maker.scheme, maker.name,
+          count: { (path) throws(RoostError) in try CUDADriver.deviceCount(maker, library: path) },
+          open: { (index, path) throws(RoostError) in
+            try CUDADriver(CUDADeviceConfiguration(index: index, vendor: maker, library: path))
+          }))
+    }
     for path in (variable("ROOST_DEVICE_PLUGINS") ?? "").split(separator: ":") {
       registry.register(PluginLibrary.kind(path: String(path)))
     }
     return registry
   }
 
-  private static func cuda(_ vendor: CUDAVendor) -> DeviceKind {
-    let library = variable("ROOST_\(vendor.scheme.uppercased())_LIBRARY")
+  /// A kind of device whose driver is a vendor's library, which ROOST_<SCHEME>_LIBRARY may name.
+  private static func vendor<Driver: DeviceDriver>(
+    _ scheme: String, _ name: String, count: @escaping @Sendable (_ library: String?) throws(RoostError) -> Int,
+    open: @escaping @Sendable (_ index: Int, _ library: String?) throws(RoostError) -> Driver
+  ) -> DeviceKind {
+    let library = variable("ROOST_\(scheme.uppercased())_LIBRARY")
     return DeviceKind(
-      vendor.scheme, vendor: vendor.name,
-      count: { () throws(RoostError) in try CUDADriver.deviceCount(vendor, library: library) },
-      open: { (index) throws(RoostError) in
-        DrivenDevice(try CUDADriver(CUDADeviceConfiguration(index: index, vendor: vendor, library: library)))
-      })
+      scheme, vendor: name, count: { () throws(RoostError) in try count(library) },
+      open: { (index) throws(RoostError) in DrivenDevice(try open(index, library)) })
   }
 
   private static func variable(_ name: String) -> String? {

@@ -9,35 +9,13 @@ import Testing
 /// that hangs, and the other device goes on.
 @Suite struct CUDAFaultTests {
   @Test(arguments: functions) func aFunctionThatFailsIsNamed(function: VendorFunction) throws {
-    let symbol = "cu" + function.name
-    let counting = try SimulatedLibrary("fail=\(symbol):1000000:304")
-    #expect(exercise { try open(counting) } == [])
-    let last = try counting.callCount(of: symbol)
-    #expect(last > 0 || !function.isRequired || symbol == "cuGetErrorName", "the exercise never calls \(symbol)")
-    for nth in Set([1, last]) where last > 0 {
-      // A library of its own: a thread keeps the context that could not be taken from it.
-      let library = try SimulatedLibrary("fail=\(symbol):\(nth):304")
-      let errors = exercise { try open(library) }
-      // Where one asks until something is done, the count differs from run to run.
-      guard try library.callCount(of: symbol) >= nth else { continue }
-      // What lets go of a thing has nobody to tell: a line in the log names it. What only makes copies faster likewise.
-      let isQuiet = Self.quiet.contains(function.name) || nth == last && Self.last.contains(function.name)
-      #expect(isQuiet || errors.contains { $0.contains(symbol) }, "\(symbol), call \(nth): \(errors)")
-      try library.control("reset=1")
-      #expect(exercise { try open(library, index: 1) } == [], "after call \(nth) of \(symbol)")
-      if !Self.releasing.contains(function.name), nth == 1 || !Self.last.contains(function.name) {
-        #expect(try library.leaks() == [:], "\(symbol), call \(nth)")
-      }
-    }
+    try Self.faults.expectNamed(function) { (library, index) in exercise { try open(library, index: index) } }
   }
 
   @Test(arguments: functions.filter(\.isRequired)) func aRequiredFunctionThatIsMissingIsNamed(function: VendorFunction)
     throws
   {
-    let symbol = "cu" + function.name
-    let library = try SimulatedLibrary(lacking: [symbol])
-    let error = #expect(throws: RoostError.self) { try open(library) }
-    #expect(error?.code == .unsupported && error?.message.contains(symbol) == true, "\(symbol): \(error as Any)")
+    try Self.faults.expectMissing(function) { try open($0) }
   }
 
   @Test(arguments: [719, 700, 999]) func aLostDeviceSaysSoAndNobodyWaitsForIt(result: Int) throws {
@@ -106,17 +84,17 @@ import Testing
 
   static let functions = VendorFunction.all(in: roost_cuda_symbols())
 
-  private static let releasing: Set = [
-    "StreamDestroy_v2", "EventDestroy_v2", "DevicePrimaryCtxRelease_v2", "MemFree_v2", "MemFreeHost",
-    "MemHostUnregister",
-    "ModuleUnload", "MemUnmap", "MemAddressFree", "MemRelease", "IpcCloseMemHandle", "CtxPopCurrent_v2",
-  ]
-  /// Called once more when the device goes.
-  private static let last: Set = ["CtxGetCurrent", "CtxPushCurrent_v2", "CtxPopCurrent_v2", "MemFreeHost"]
-  private static let quiet: Set = [
-    "GetErrorName", "StreamDestroy_v2", "EventDestroy_v2", "DevicePrimaryCtxRelease_v2", "ModuleLoadData",
-    "ModuleGetFunction", "ModuleUnload", "FuncSetAttribute",
-  ]
+  private static let faults = FaultMatrix(
+    prefix: "cu", code: 304, uncalled: ["GetErrorName"],
+    quiet: [
+      "GetErrorName", "StreamDestroy_v2", "EventDestroy_v2", "DevicePrimaryCtxRelease_v2", "ModuleLoadData",
+      "ModuleGetFunction", "ModuleUnload", "FuncSetAttribute",
+    ], last: ["CtxGetCurrent", "CtxPushCurrent_v2", "CtxPopCurrent_v2", "MemFreeHost"],
+    releasing: [
+      "StreamDestroy_v2", "EventDestroy_v2", "DevicePrimaryCtxRelease_v2", "MemFree_v2", "MemFreeHost",
+      "MemHostUnregister", "ModuleUnload", "MemUnmap", "MemAddressFree", "MemRelease", "IpcCloseMemHandle",
+      "CtxPopCurrent_v2",
+    ])
 }
 
 private func open(_ library: SimulatedLibrary, index: Int = 0) throws(RoostError) -> DrivenDevice<CUDADriver> {

@@ -7,35 +7,19 @@ import Testing
 
 /// The HIP device over the simulated runtime: the suite, every optional function missing, every function failing.
 @Suite struct DeviceHIPConformance {
-  @Test(arguments: subjects) func keepsTheContract(subject: HIPSubject) throws {
+  @Test(arguments: subjects) func keepsTheContract(subject: VendorSubject) throws {
     askAll(subject.subject)
     #expect(try subject.lazy.library().leaks() == [:])
   }
 
   @Test(arguments: functions) func aFunctionThatFailsIsNamed(function: VendorFunction) throws {
-    let symbol = "hip" + function.name
-    let counting = try SimulatedLibrary("fail=\(symbol):1000000:304")
-    #expect(exercise { try Self.open(counting, index: 1) } == [])
-    let last = try counting.callCount(of: symbol)
-    #expect(last > 0 || !function.isRequired, "the exercise never calls \(symbol)")
-    guard last > 0 else { return }
-    let library = try SimulatedLibrary("fail=\(symbol):1:304")
-    // The second device, because threads begin with the first.
-    let errors = exercise { try Self.open(library, index: 1) }
-    let isQuiet = ["StreamDestroy", "EventDestroy"].contains(function.name)
-    #expect(isQuiet || errors.contains { $0.contains(symbol) }, "\(symbol): \(errors)")
-    try library.control("reset=1")
-    #expect(exercise { try Self.open(library) } == [], "after \(symbol)")
-    if !isQuiet { #expect(try library.leaks() == [:], "\(symbol)") }
+    try Self.faults.expectNamed(function) { (library, index) in exercise { try Self.open(library, index: index) } }
   }
 
   @Test(arguments: functions.filter(\.isRequired)) func aRequiredFunctionThatIsMissingIsNamed(
     function: VendorFunction
   ) throws {
-    let symbol = "hip" + function.name
-    let library = try SimulatedLibrary(lacking: [symbol])
-    let error = #expect(throws: RoostError.self) { try Self.open(library) }
-    #expect(error?.code == .unsupported && error?.message.contains(symbol) == true, "\(symbol): \(error as Any)")
+    try Self.faults.expectMissing(function) { try Self.open($0) }
   }
 
   @Test func aThreadKeepsTheDeviceThatItHadChosen() throws {
@@ -50,31 +34,25 @@ import Testing
 
   static let functions = VendorFunction.all(in: roost_hip_symbols())
 
-  static let subjects: [HIPSubject] =
-    [HIPSubject("hip", []), HIPSubject("hip, second device", [], index: 1)]
+  private static let faults = FaultMatrix(
+    prefix: "hip", code: 304, quiet: ["StreamDestroy", "EventDestroy"],
+    last: ["GetDevice", "SetDevice", "HostFree"], releasing: ["StreamDestroy", "EventDestroy", "SetDevice"])
+
+  static let subjects: [VendorSubject] =
+    [
+      VendorSubject("hip") { (path) throws(RoostError) in try HIPDriver(index: 0, library: path) },
+      VendorSubject("hip, second device") { (path) throws(RoostError) in try HIPDriver(index: 1, library: path) },
+    ]
     + [
       ["hipLaunchHostFunc"], ["hipLaunchHostFunc", "hipStreamAddCallback"], ["hipMemcpy2DAsync"], ["hipHostRegister"],
       ["hipEventElapsedTime"], ["hipDeviceGetStreamPriorityRange"], ["hipIpcOpenMemHandle"],
-    ].map { HIPSubject("hip without \($0.joined(separator: ", "))", $0) }
+    ].map { functions in
+      VendorSubject("hip without \(functions.joined(separator: ", "))", lacking: functions) {
+        (path) throws(RoostError) in try HIPDriver(index: 0, library: path)
+      }
+    }
 
   private static func open(_ library: SimulatedLibrary, index: Int = 0) throws(RoostError) -> DrivenDevice<HIPDriver> {
     DrivenDevice(try HIPDriver(index: index, library: library.path))
   }
-}
-
-/// A simulated HIP runtime and how a device is opened on it.
-struct HIPSubject: Sendable, CustomTestStringConvertible {
-  let subject: DeviceSubject
-  let lazy: LazyLibrary
-
-  init(_ name: String, _ lacking: [String], index: Int = 0) {
-    let lazy = LazyLibrary("", lacking)
-    self.lazy = lazy
-    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream<HIPDriver>)?.handle }) {
-      () throws(RoostError) in
-      DrivenDevice(try HIPDriver(index: index, library: try lazy.library().path))
-    }
-  }
-
-  var testDescription: String { subject.name }
 }

@@ -61,6 +61,12 @@ final class SimulatedLibrary: @unchecked Sendable {
     return Int(number)
   }
 
+  /// The number of the device that the calling thread has chosen; -1: none.
+  func currentDevice() throws -> Int {
+    let call: @convention(c) () -> CInt = try function("sim_current_number")
+    return Int(call())
+  }
+
   /// Holds a stream up until the returned function is called.
   func hold(_ stream: DriverHandle) throws -> @Sendable () -> Void {
     let hold: @convention(c) (UInt) -> Void = try function("sim_hold")

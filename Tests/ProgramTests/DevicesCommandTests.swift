@@ -18,7 +18,7 @@ import Testing
       #expect(value("vendor")?.text?.isEmpty == false, "\(uri)")
       if reason.isEmpty { #expect(value("load_bytes_per_second")?.double ?? 0 > 0, "\(uri) was not measured") }
     }
-    #expect(schemes.isSuperset(of: ["cpu", "cuda", "musa", "hip"]), "\(schemes)")
+    #expect(schemes.isSuperset(of: ["cpu", "cuda", "musa", "hip", "ascend", "kunlun"]), "\(schemes)")
   }
 
   @Test func theTableNamesTheProcessor() throws {

@@ -102,16 +102,10 @@ API hipHostUnregister(void *address) {
   ENTER(CONTEXT);
   return sim_unregister(address);
 }
-// A kind that is not what the addresses say is refused.
 static int check_kind(uintptr_t target, uintptr_t source, int kind) {
   enum { TO_DEVICE = 1, TO_HOST = 2, WITHIN = 3, ANY = 4 };
-  enum sim_kind target_kind, source_kind;
-  sim_resolve(target, 1, &target_kind);
-  sim_resolve(source, 1, &source_kind);
-  bool to = target_kind == SIM_DEVICE || target_kind == SIM_IMPORTED;
-  bool from = source_kind == SIM_DEVICE || source_kind == SIM_IMPORTED;
   if (kind == ANY) return SIM_OK;
-  bool fits = (kind == TO_DEVICE && to && !from) || (kind == TO_HOST && !to && from) || (kind == WITHIN && to && from);
+  bool fits = kind >= TO_DEVICE && kind <= WITHIN && sim_kind_fits(target, source, kind == TO_DEVICE, kind == TO_HOST);
   return fits ? SIM_OK : SIM_INVALID_VALUE;
 }
 API hipMemcpyAsync(void *target, const void *source, size_t size, int kind, void *stream) {

@@ -121,6 +121,8 @@ struct sim_device *sim_device_at(int number) {
 
 struct sim_device *sim_current(void) { return depth > 0 ? stack[depth - 1] : NULL; }
 
+int sim_current_number(void) { return sim_current() ? sim_current()->number : -1; }
+
 void sim_set_current(struct sim_device *device) {
   if (depth == 0) depth = 1;
   stack[depth - 1] = device;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, SUBALLOCATION = 512 };
-static const uint64_t memory_magic = 0x6d656d6f72792031;
+const uint64_t sim_memory_magic = 0x6d656d6f72792031;
 
 struct range {
   uintptr_t address;  // as the caller sees it
@@ -171,6 +171,15 @@ void *sim_resolve(uintptr_t address, size_t size, enum sim_kind *kind) {
   return bytes;
 }
 
+bool sim_kind_fits(uintptr_t target, uintptr_t source, bool is_to_device, bool is_to_host) {
+  enum sim_kind target_kind, source_kind;
+  sim_resolve(target, 1, &target_kind);
+  sim_resolve(source, 1, &source_kind);
+  bool to = target_kind == SIM_DEVICE || target_kind == SIM_IMPORTED;
+  bool from = source_kind == SIM_DEVICE || source_kind == SIM_IMPORTED;
+  return to == !is_to_host && from == !is_to_device;
+}
+
 bool sim_read_pageable(void *target, uintptr_t source, size_t size) {
   struct iovec local = {target, size}, remote = {(void *)source, size};
   return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
@@ -188,7 +197,7 @@ int sim_export(uintptr_t address, struct sim_handle *handle) {
   for (struct range *range = ranges; range; range = range->next) {
     // Memory made for export by descriptor has no handle of this kind.
     if (range->kind != SIM_DEVICE || range->address != address || !range->nonce) continue;
-    *handle = (struct sim_handle){.magic = memory_magic, .nonce = range->nonce, .size = range->size, .pid = getpid(),
+    *handle = (struct sim_handle){.magic = sim_memory_magic, .nonce = range->nonce, .size = range->size, .pid = getpid(),
                                   .descriptor = range->descriptor, .device = range->device->number};
     handle->rest[0] = (int32_t)(address - (uintptr_t)range->guard);
     result = SIM_OK;
@@ -198,7 +207,7 @@ int sim_export(uintptr_t address, struct sim_handle *handle) {
 }
 
 int sim_import(const struct sim_handle *handle, uintptr_t *address) {
-  if (handle->magic != memory_magic) return SIM_INVALID_VALUE;
+  if (handle->magic != sim_memory_magic) return SIM_INVALID_VALUE;
   if (handle->pid == getpid()) return SIM_INVALID_CONTEXT;
   pthread_mutex_lock(&lock);
   for (struct range *range = ranges; range; range = range->next) {
@@ -234,6 +243,17 @@ int sim_close_import(uintptr_t address) {
     drop(range);
   }
   return SIM_OK;
+}
+
+int sim_close_key(const struct sim_handle *handle) {
+  if (handle->pid == getpid()) return SIM_OK;
+  uintptr_t address = 0;
+  pthread_mutex_lock(&lock);
+  for (struct range *range = ranges; range; range = range->next) {
+    if (range->kind == SIM_IMPORTED && range->nonce == handle->nonce) address = range->address;
+  }
+  pthread_mutex_unlock(&lock);
+  return sim_close_import(address);
 }
 
 int sim_physical_create(size_t size, int *descriptor) {

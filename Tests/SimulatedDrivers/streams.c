@@ -228,6 +228,11 @@ int sim_stream_destroy(void *handle) {
   return SIM_OK;
 }
 
+struct sim_device *sim_stream_device(void *handle) {
+  struct stream *stream = checked(handle);
+  return stream ? stream->device : NULL;
+}
+
 static int submit(struct stream *stream, struct operation operation, bool waits) {
   struct operation *made = malloc(sizeof *made);
   if (!made) return SIM_OUT_OF_MEMORY;

@@ -1,5 +1,4 @@
 import CRoostVendors
-import Glibc
 import RoostDevice
 import RoostPrimitives
 
@@ -22,8 +21,8 @@ extension CUDADriver {
     try library.check(table.device_memory(&memoryBytes, device), "DeviceTotalMem_v2")
     var version: CInt = 0
     try library.check(table.driver_version(&version), "DriverGetVersion")
-    let name = try text(library, "DeviceGetName") { table.device_name($0, $1, device) }
-    let bus = try text(library, "DeviceGetPCIBusId") { table.device_bus($0, $1, device) }
+    let name = try library.text("DeviceGetName") { table.device_name($0, $1, device) }
+    let bus = try library.text("DeviceGetPCIBusId") { table.device_bus($0, $1, device) }
     let capabilities = self.capabilities(of: table, hasPriorities: hasPriorities)
     let isFast = capabilities.contains(.batchedCopy) || configuration.vendor.readsPTX
     var description = DeviceDescription(
@@ -73,24 +72,5 @@ extension CUDADriver {
     if result != 0, isOptional { return nil }
     try library.check(result, "DeviceGetAttribute")
     return value
-  }
-
-  private static func text(
-    _ library: CUDALibrary, _ function: String, _ fill: (UnsafeMutablePointer<CChar>?, CInt) -> CInt
-  ) throws(RoostError) -> String {
-    var bytes = [CChar](repeating: 0, count: 256)
-    let result = bytes.withUnsafeMutableBufferPointer { fill($0.baseAddress, CInt($0.count)) }
-    try library.check(result, function)
-    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  /// What the kernel says, for drivers that do not.
-  private static func numaNode(ofBus bus: String) -> Int? {
-    guard let file = fopen("/sys/bus/pci/devices/\(bus.lowercased())/numa_node", "r") else { return nil }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 32)
-    guard fgets(&line, CInt(line.count), file) != nil else { return nil }
-    let node = atoi(line)
-    return node < 0 ? nil : Int(node)
   }
 }

@@ -60,32 +60,7 @@ extension CUDADriver {
   }
 }
 
-/// The host memory that the device reaches: what was allocated or registered here. Thread-safe.
-final class HostRanges: Sendable {
-  /// Start and end of each range, by address.
-  private let bounds = Locked<[UInt]>([])
-
-  func add(_ range: Range<UInt>) {
-    bounds.withLock { list in
-      var index = 0
-      while index < list.count, list[index] < range.lowerBound { index += 2 }
-      list.insert(contentsOf: [range.lowerBound, range.upperBound], at: index)
-    }
-  }
-
-  func remove(startingAt address: UInt) {
-    bounds.withLock { list in
-      var index = 0
-      while index < list.count {
-        if list[index] == address {
-          list.removeSubrange(index..<index + 2)
-          return
-        }
-        index += 2
-      }
-    }
-  }
-
+extension HostRanges {
   /// Looks at a batch.
   func survey(_ pieces: UnsafeBufferPointer<CopyPiece>, _ direction: CopyDirection) -> roost_cuda_survey {
     // The C structure has the same three words (CopyPiece's documentation promises them).
@@ -96,8 +71,6 @@ final class HostRanges: Sendable {
       case .hostToDevice: CInt(ROOST_CUDA_HOST_IS_SOURCE)
       case .deviceToDevice: 0
       }
-    return bounds.withLock { list in
-      list.withUnsafeBufferPointer { roost_cuda_survey_pieces(raw, pieces.count, $0.baseAddress, $0.count / 2, side) }
-    }
+    return withBounds { roost_cuda_survey_pieces(raw, pieces.count, $0.baseAddress, $0.count / 2, side) }
   }
 }

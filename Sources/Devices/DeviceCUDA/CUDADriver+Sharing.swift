@@ -13,18 +13,14 @@ extension CUDADriver {
     if let range = virtualMemory.withLock({ $0[memory.address] }) { return try exportVirtual(range) }
     var handle = roost_cuda_ipc_handle()
     try call("IpcGetMemHandle") { $0.pointee.ipc_export(&handle, roost_cuda_address(memory.address)) }
-    let bytes = withUnsafeBytes(of: handle) { Array($0) }
-    return SharedMemoryHandle(bytes: bytes, descriptor: -1, byteCount: memory.byteCount)
+    return SharedMemoryHandle(of: handle, byteCount: memory.byteCount)
   }
 
   /// Opens what another process exported, by handle or by descriptor.
   public func importMemory(_ shared: SharedMemoryHandle) throws(RoostError) -> UInt {
     if shared.descriptor >= 0 { return try importVirtual(shared) }
     var handle = roost_cuda_ipc_handle()
-    guard shared.bytes.count == MemoryLayout.size(ofValue: handle) else {
-      throw RoostError(.invalidInput, "this is no handle of \(description.vendor) device memory")
-    }
-    withUnsafeMutableBytes(of: &handle) { $0.copyBytes(from: shared.bytes) }
+    try shared.unwrap(into: &handle, vendor: description.vendor)
     var address: roost_cuda_address = 0
     try call("IpcOpenMemHandle_v2") { $0.pointee.ipc_import(&address, handle, Self.lazyPeerAccess) }
     return UInt(address)

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Every call makes the context the calling thread's own and puts back what was there, because the threads are
 /// somebody else's.
-public final class CUDADriver: DeviceDriver {
+public final class CUDADriver: RuntimeDriver {
   /// What the device is; constant.
   public let description: DeviceDescription
   let library: CUDALibrary
@@ -23,13 +23,23 @@ public final class CUDADriver: DeviceDriver {
   let paths: Locked<CopyPathTable>
   let virtualMemory = Locked<[UInt: VirtualRange]>([:])
   private let priorities: (normal: CInt, high: CInt)
+  /// The driver's functions of streams and events.
+  public let streams = RuntimeStreams<roost_cuda>(
+    notReady: 600, destroyStream: ("StreamDestroy_v2", { $0.pointee.stream_destroy($1) }),
+    queryStream: ("StreamQuery", { $0.pointee.stream_query($1) }),
+    makeEvent: ("EventCreate", { $0.pointee.event_create($1, 0) }),
+    destroyEvent: ("EventDestroy_v2", { $0.pointee.event_destroy($1) }),
+    record: ("EventRecord", { $0.pointee.event_record($1, $2) }),
+    wait: ("StreamWaitEvent", { $0.pointee.stream_wait($2, $1, 0) }),
+    queryEvent: ("EventQuery", { $0.pointee.event_query($1) }),
+    elapsed: ("EventElapsedTime", { $0.pointee.event_elapsed($1, $2, $3) }))
 
   /// Opens the library and the device.
   ///
   /// - Throws: why the device cannot be used, naming the library, the function or the device that is missing.
   public init(_ configuration: CUDADeviceConfiguration) throws(RoostError) {
     self.configuration = configuration
-    let library = try CUDALibrary(configuration.vendor, path: configuration.library)
+    let library = try configuration.vendor.library(path: configuration.library)
     self.library = library
     let table = library.table
     try library.check(table.pointee.`init`(0), "Init")
@@ -61,7 +71,7 @@ public final class CUDADriver: DeviceDriver {
   ///
   /// - Throws: why there is none.
   public static func deviceCount(_ vendor: CUDAVendor, library path: String? = nil) throws(RoostError) -> Int {
-    let library = try CUDALibrary(vendor, path: path)
+    let library = try vendor.library(path: path)
     try library.check(library.table.pointee.`init`(0), "Init")
     var count: CInt = 0
     try library.check(library.table.pointee.device_count(&count), "DeviceGetCount")
@@ -84,7 +94,7 @@ public final class CUDADriver: DeviceDriver {
 
   /// Calls a function in the context.
   @inline(__always)
-  func call(
+  public func call(
     _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_cuda>) -> CInt
   ) throws(RoostError) {
     try CUDADriver.call(library, context, function(), body)
@@ -130,77 +140,13 @@ public final class CUDADriver: DeviceDriver {
   }
 
   /// See `DeviceDriver`.
-  public func destroyStream(_ stream: DriverHandle) throws(RoostError) {
-    try call("StreamDestroy_v2") { $0.pointee.stream_destroy(pointer(stream)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func isIdle(_ stream: DriverHandle) throws(RoostError) -> Bool {
-    try isReady("StreamQuery") { $0.pointee.stream_query(pointer(stream)) }
-  }
-
-  /// Makes an event that measures time.
-  public func makeEvent() throws(RoostError) -> DriverHandle {
-    var event: UnsafeMutableRawPointer?
-    try call("EventCreate") { $0.pointee.event_create(&event, 0) }
-    return UInt(bitPattern: event)
-  }
-
-  /// See `DeviceDriver`.
-  public func destroyEvent(_ event: DriverHandle) throws(RoostError) {
-    try call("EventDestroy_v2") { $0.pointee.event_destroy(pointer(event)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func record(_ event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call("EventRecord") { $0.pointee.event_record(pointer(event), pointer(stream)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func wait(for event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call("StreamWaitEvent") { $0.pointee.stream_wait(pointer(stream), pointer(event), 0) }
-  }
-
-  /// See `DeviceDriver`.
-  public func isComplete(_ event: DriverHandle) throws(RoostError) -> Bool {
-    try isReady("EventQuery") { $0.pointee.event_query(pointer(event)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func seconds(from start: DriverHandle, to end: DriverHandle) throws(RoostError) -> Double {
-    var milliseconds: Float = 0
-    try call("EventElapsedTime") { $0.pointee.event_elapsed(&milliseconds, pointer(start), pointer(end)) }
-    return Double(milliseconds) / 1000
-  }
-
-  /// See `DeviceDriver`.
   public func call(
     _ function: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void, _ context: UnsafeMutableRawPointer,
     on stream: DriverHandle
   ) throws(RoostError) {
     try call("LaunchHostFunc") { $0.pointee.launch_host(pointer(stream), function, context) }
   }
-
-  /// A question whose "not ready" is an answer, not a failure.
-  @inline(__always)
-  private func isReady(
-    _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_cuda>) -> CInt
-  ) throws(RoostError) -> Bool {
-    var isReady = true
-    try call(function()) { table in
-      let result = body(table)
-      isReady = result == 0
-      return result == notReady ? 0 : result
-    }
-    return isReady
-  }
 }
 
 /// CU_STREAM_NON_BLOCKING.
 private let nonBlocking: UInt32 = 1
-/// CUDA_ERROR_NOT_READY.
-private let notReady: CInt = 600
-
-/// A handle as the driver wants it.
-@inline(__always)
-func pointer(_ handle: UInt) -> UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: handle) }

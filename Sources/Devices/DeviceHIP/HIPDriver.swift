@@ -6,18 +6,40 @@ import RoostPrimitives
 ///
 /// Every call makes the device the calling thread's own and puts back what was there, because the threads are somebody
 /// else's.
-public final class HIPDriver: DeviceDriver {
+public final class HIPDriver: PlainRuntimeDriver {
   /// What the device is; constant.
   public let description: DeviceDescription
   private let library: HIPLibrary
   private let ordinal: CInt
   private let priorities: (normal: CInt, high: CInt)
+  /// The host memory that was allocated or registered here.
+  public let ranges = HostRanges()
+
+  /// The runtime's functions of streams and events.
+  public let streams = RuntimeStreams<roost_hip>(
+    notReady: 600, destroyStream: ("StreamDestroy", { $0.pointee.stream_destroy($1) }),
+    queryStream: ("StreamQuery", { $0.pointee.stream_query($1) }),
+    makeEvent: ("EventCreateWithFlags", { $0.pointee.event_create($1, 0) }),
+    destroyEvent: ("EventDestroy", { $0.pointee.event_destroy($1) }),
+    record: ("EventRecord", { $0.pointee.event_record($1, $2) }),
+    wait: ("StreamWaitEvent", { $0.pointee.stream_wait($2, $1, 0) }),
+    queryEvent: ("EventQuery", { $0.pointee.event_query($1) }),
+    elapsed: ("EventElapsedTime", { $0.pointee.event_elapsed($1, $2, $3) }))
+
+  /// The runtime's functions of memory. Host memory is portable and mapped (hipHostMallocPortable and Mapped,
+  /// hipHostRegisterPortable and Mapped).
+  public let memory = RuntimeMemory<roost_hip>(
+    allocate: ("Malloc", { $0.pointee.allocate($1, $2) }), free: ("Free", { $0.pointee.free($1) }),
+    allocateHost: ("HostMalloc", { $0.pointee.allocate_host($1, $2, 3) }),
+    freeHost: ("HostFree", { $0.pointee.free_host($1) }),
+    register: ("HostRegister", { $0.pointee.register_host($1, $2, 3) }),
+    unregister: ("HostUnregister", { $0.pointee.unregister_host($1) }))
 
   /// Opens a device.
   ///
   /// - Throws: why it cannot be used, naming the library, the function or the device that is missing.
   public init(index: Int, library path: String? = nil) throws(RoostError) {
-    let library = try HIPLibrary(path: path)
+    let library = try HIPLibrary.open(path)
     let count = try library.deviceCount()
     guard index < count else {
       throw RoostError(.notFound, "there is no device hip:\(index); the driver shows \(count)")
@@ -33,7 +55,7 @@ public final class HIPDriver: DeviceDriver {
   ///
   /// - Throws: why there is none.
   public static func deviceCount(library path: String? = nil) throws(RoostError) -> Int {
-    let count = try HIPLibrary(path: path).deviceCount()
+    let count = try HIPLibrary.open(path).deviceCount()
     guard count > 0 else { throw RoostError(.notFound, "the driver of AMD shows no device") }
     return count
   }
@@ -41,19 +63,13 @@ public final class HIPDriver: DeviceDriver {
   /// Nothing is held.
   public func close() throws(RoostError) {}
 
+  /// Calls a function with the device chosen.
   @inline(__always)
-  private func call(
+  public func call(
     _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_hip>) -> CInt
   ) throws(RoostError) {
     try library.call(ordinal, function(), body)
   }
-
-  private func pointer(_ handle: UInt) -> UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: handle) }
-
-  // MARK: - Memory
-
-  /// hipHostMallocPortable and Mapped, hipHostRegisterPortable and Mapped.
-  private static let hostFlags: UInt32 = 3
 
   /// See `DeviceDriver`.
   public func freeMemoryBytes() throws(RoostError) -> Int {
@@ -63,48 +79,10 @@ public final class HIPDriver: DeviceDriver {
     return free
   }
 
-  /// See `DeviceDriver`.
-  public func allocate(byteCount: Int) throws(RoostError) -> UInt {
-    var address: UnsafeMutableRawPointer?
-    try call("Malloc") { $0.pointee.allocate(&address, byteCount) }
-    return UInt(bitPattern: address)
-  }
-
-  /// Frees; the driver first waits for the whole device.
-  public func free(_ address: UInt) throws(RoostError) {
-    try call("Free") { $0.pointee.free(pointer(address)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func allocateHost(byteCount: Int) throws(RoostError) -> UInt {
-    var address: UnsafeMutableRawPointer?
-    try call("HostMalloc") { $0.pointee.allocate_host(&address, byteCount, Self.hostFlags) }
-    return UInt(bitPattern: address)
-  }
-
-  /// See `DeviceDriver`.
-  public func freeHost(_ address: UInt) throws(RoostError) {
-    try call("HostFree") { $0.pointee.free_host(pointer(address)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func register(_ memory: HostMemory) throws(RoostError) {
-    try call("HostRegister") {
-      $0.pointee.register_host(pointer(memory.address), memory.byteCount, Self.hostFlags)
-    }
-  }
-
-  /// See `DeviceDriver`.
-  public func unregister(_ memory: HostMemory) throws(RoostError) {
-    try call("HostUnregister") { $0.pointee.unregister_host(pointer(memory.address)) }
-  }
-
-  // MARK: - Streams, copies, events
+  // MARK: - Streams and copies
 
   /// hipStreamNonBlocking.
   private static let nonBlocking: UInt32 = 1
-  /// hipErrorNotReady.
-  private static let notReady: CInt = 600
 
   /// See `DeviceDriver`.
   public func makeStream(priority: StreamPriority) throws(RoostError) -> DriverHandle {
@@ -112,16 +90,6 @@ public final class HIPDriver: DeviceDriver {
     let rank = priority == .high ? priorities.high : priorities.normal
     try call("StreamCreateWithPriority") { $0.pointee.stream_create(&stream, Self.nonBlocking, rank) }
     return UInt(bitPattern: stream)
-  }
-
-  /// See `DeviceDriver`.
-  public func destroyStream(_ stream: DriverHandle) throws(RoostError) {
-    try call("StreamDestroy") { $0.pointee.stream_destroy(pointer(stream)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func isIdle(_ stream: DriverHandle) throws(RoostError) -> Bool {
-    try isReady("StreamQuery") { $0.pointee.stream_query(pointer(stream)) }
   }
 
   /// hipMemcpyKind.
@@ -138,7 +106,7 @@ public final class HIPDriver: DeviceDriver {
     _ pieces: UnsafeBufferPointer<CopyPiece>, _ direction: CopyDirection, on stream: DriverHandle
   ) throws(RoostError) {
     try call("MemcpyAsync") {
-      roost_hip_copy_pieces($0, pieces.baseAddress, pieces.count, Self.kind(direction), pointer(stream))
+      roost_copy_each($0.pointee.copy, pieces.baseAddress, pieces.count, Self.kind(direction), pointer(stream))
     }
   }
 
@@ -159,53 +127,6 @@ public final class HIPDriver: DeviceDriver {
     try call(library.callName) { roost_hip_call($0, function, context, pointer(stream)) }
   }
 
-  /// Makes an event that measures time.
-  public func makeEvent() throws(RoostError) -> DriverHandle {
-    var event: UnsafeMutableRawPointer?
-    try call("EventCreateWithFlags") { $0.pointee.event_create(&event, 0) }
-    return UInt(bitPattern: event)
-  }
-
-  /// See `DeviceDriver`.
-  public func destroyEvent(_ event: DriverHandle) throws(RoostError) {
-    try call("EventDestroy") { $0.pointee.event_destroy(pointer(event)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func record(_ event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call("EventRecord") { $0.pointee.event_record(pointer(event), pointer(stream)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func wait(for event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call("StreamWaitEvent") { $0.pointee.stream_wait(pointer(stream), pointer(event), 0) }
-  }
-
-  /// See `DeviceDriver`.
-  public func isComplete(_ event: DriverHandle) throws(RoostError) -> Bool {
-    try isReady("EventQuery") { $0.pointee.event_query(pointer(event)) }
-  }
-
-  /// See `DeviceDriver`.
-  public func seconds(from start: DriverHandle, to end: DriverHandle) throws(RoostError) -> Double {
-    var milliseconds: Float = 0
-    try call("EventElapsedTime") { $0.pointee.event_elapsed(&milliseconds, pointer(start), pointer(end)) }
-    return Double(milliseconds) / 1000
-  }
-
-  /// A question whose "not ready" is an answer, not a failure.
-  private func isReady(
-    _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_hip>) -> CInt
-  ) throws(RoostError) -> Bool {
-    var isReady = true
-    try call(function()) { table in
-      let result = body(table)
-      isReady = result == 0
-      return result == Self.notReady ? 0 : result
-    }
-    return isReady
-  }
-
   // MARK: - Sharing
 
   /// hipIpcMemLazyEnablePeerAccess of 6.x; 5.2 takes and ignores it.
@@ -215,17 +136,13 @@ public final class HIPDriver: DeviceDriver {
   public func exportMemory(_ memory: DeviceMemory) throws(RoostError) -> SharedMemoryHandle {
     var handle = roost_hip_ipc_handle()
     try call("IpcGetMemHandle") { $0.pointee.ipc_export(&handle, pointer(memory.address)) }
-    let bytes = withUnsafeBytes(of: handle) { Array($0) }
-    return SharedMemoryHandle(bytes: bytes, descriptor: -1, byteCount: memory.byteCount)
+    return SharedMemoryHandle(of: handle, byteCount: memory.byteCount)
   }
 
   /// See `DeviceDriver`.
   public func importMemory(_ shared: SharedMemoryHandle) throws(RoostError) -> UInt {
     var handle = roost_hip_ipc_handle()
-    guard shared.bytes.count == MemoryLayout.size(ofValue: handle) else {
-      throw RoostError(.invalidInput, "this is no handle of AMD device memory")
-    }
-    withUnsafeMutableBytes(of: &handle) { $0.copyBytes(from: shared.bytes) }
+    try shared.unwrap(into: &handle, vendor: description.vendor)
     var address: UnsafeMutableRawPointer?
     try call("IpcOpenMemHandle") { $0.pointee.ipc_import(&address, handle, Self.lazyPeerAccess) }
     return UInt(bitPattern: address)

@@ -3,12 +3,9 @@ import RoostDevice
 import RoostPrimitives
 
 /// AMD's runtime library that was found, with its functions.
-final class HIPLibrary: @unchecked Sendable {
-  // The functions; written in the initialiser only.
-  let table: UnsafePointer<roost_hip>
-  private let storage: UnsafeMutablePointer<roost_hip>
-  private let path: String
+typealias HIPLibrary = RuntimeLibrary<roost_hip>
 
+extension HIPLibrary {
   /// Newest first; the last is Hygon's, made of HIP 5.2.
   private static let names = [
     "libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", "libamdhip64.so", "libgalaxyhip.so.5",
@@ -17,23 +14,28 @@ final class HIPLibrary: @unchecked Sendable {
   /// Opens the library and initialises it.
   ///
   /// - Throws: `notFound` without a library or a device, `unsupported`, naming it, if a function is missing.
-  init(path wanted: String?) throws(RoostError) {
-    let library = try DriverLibrary(firstOf: wanted.map { [$0] } ?? Self.names, vendor: "AMD")
-    path = library.path
-    storage = .allocate(capacity: 1)
-    storage.initialize(to: roost_hip())
-    table = UnsafePointer(storage)
-    if let missing = roost_symbols_load(library.handle, "hip", roost_hip_symbols(), storage) {
-      throw RoostError(
-        .unsupported,
-        "\(library.path) lacks the function hip\(String(cString: missing)): it is too old, or not a driver")
-    }
-    try check(table.pointee.`init`(0), "Init")
+  static func open(_ path: String?) throws(RoostError) -> HIPLibrary {
+    var vendor = RuntimeVendor<roost_hip>(
+      "AMD", prefix: "hip", libraries: names, load: { roost_symbols_load($0, "hip", roost_hip_symbols(), $1) },
+      code: Self.code)
+    vendor.advice = [100: "the driver sees no device", 101: "the driver sees no device"]
+    let library = try HIPLibrary(vendor, path: path, empty: roost_hip())
+    try library.check(library.table.pointee.`init`(0), "Init")
+    return library
   }
 
-  deinit {
-    storage.deinitialize(count: 1)
-    storage.deallocate()
+  /// Numbers of hip_runtime_api.h.
+  @Sendable private static func code(_ result: CInt) -> RoostError.Code {
+    switch result {
+    case 1, 400: .invalidInput
+    case 2: .outOfResources
+    case 3, 35, 100, 101: .notFound
+    case 700, 702, 709, 710, 719, 999: .lost
+    case 712: .busy
+    case 713: .stale
+    case 801: .unsupported
+    default: .system
+    }
   }
 
   func deviceCount() throws(RoostError) -> Int {
@@ -47,11 +49,11 @@ final class HIPLibrary: @unchecked Sendable {
   func call(
     _ device: CInt, _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_hip>) -> CInt
   ) throws(RoostError) {
-    var former: CInt = -1
-    let entered = roost_hip_enter(table, device, &former)
-    if entered != 0 { throw error(entered, "GetDevice or hipSetDevice") }
+    var choice = roost_choice()
+    let entered = roost_enter(table.pointee.device_current, table.pointee.device_choose, device, &choice)
+    if entered != 0 { throw error(entered, choice.has_asked ? "SetDevice" : "GetDevice") }
     let result = body(table)
-    let left = roost_hip_leave(table, former)
+    let left = roost_leave(table.pointee.device_choose, choice)
     if result != 0 { throw error(result, function()) }
     if left != 0 { throw error(left, "SetDevice") }
   }
@@ -90,43 +92,12 @@ final class HIPLibrary: @unchecked Sendable {
     }
     var description = DeviceDescription(
       uri: "hip:\(device)", name: name, vendor: "AMD", memoryBytes: memoryBytes, dataTypes: DataType.allCases,
-      copyEngineCount: Int(engines), numaNode: nil, capabilities: capabilities,
+      copyEngineCount: Int(engines), numaNode: numaNode(ofBus: bus), capabilities: capabilities,
       efficientRunBytes: Limits.efficientRunBytes)
     // 5.2.21153 is written 50221153.
     description.driverVersion = "\(version / 10_000_000).\(version % 10_000_000 / 100_000)"
     description.busAddress = bus
     description.isTestedOnHardware = false
     return description
-  }
-
-  private func text(
-    _ function: String, _ fill: (UnsafeMutablePointer<CChar>?, CInt) -> CInt
-  ) throws(RoostError) -> String {
-    var bytes = [CChar](repeating: 0, count: 256)
-    let result = bytes.withUnsafeMutableBufferPointer { fill($0.baseAddress, CInt($0.count)) }
-    try check(result, function)
-    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  private func check(_ result: CInt, _ function: String) throws(RoostError) {
-    if result != 0 { throw error(result, function) }
-  }
-
-  /// What a result says, with the function's name. Numbers of hip_runtime_api.h.
-  private func error(_ result: CInt, _ function: String) -> RoostError {
-    let code: RoostError.Code =
-      switch result {
-      case 1, 400: .invalidInput
-      case 2: .outOfResources
-      case 3, 35, 100, 101: .notFound
-      case 700, 702, 709, 710, 719, 999: .lost
-      case 712: .busy
-      case 713: .stale
-      case 801: .unsupported
-      default: .system
-      }
-    let meaning = result == 100 || result == 101 ? ": the driver sees no device" : ""
-    return RoostError(
-      code, "hip\(function) failed with \(result)\(meaning)", context: [("library", path), ("result", "\(result)")])
   }
 }

@@ -75,7 +75,7 @@ public protocol DeviceDriver: AnyObject, Sendable {
 }
 
 extension DeviceDriver {
-  private func missing(_ capability: String) -> RoostError {
+  @usableFromInline func missing(_ capability: String) -> RoostError {
     RoostError(.unsupported, "\(description.uri) (\(description.name)) does not offer \(capability)")
   }
 

@@ -2,25 +2,12 @@
 
 #include <stdlib.h>
 
-#include "roost_device.h"
-
 #define REQUIRED(field, name, parameters) {name, offsetof(roost_hip, field), true},
 #define OPTIONAL(field, name, parameters) {name, offsetof(roost_hip, field), false},
 static const roost_symbol symbols[] = {ROOST_HIP_SYMBOLS(REQUIRED, OPTIONAL)};
 
 roost_symbol_list roost_hip_symbols(void) {
   return (roost_symbol_list){symbols, sizeof symbols / sizeof symbols[0], sizeof(roost_hip)};
-}
-
-int roost_hip_copy_pieces(const roost_hip *driver, const void *list, size_t count, int kind, void *stream) {
-  const roost_device_piece *pieces = list;
-  for (size_t index = 0; index < count; index++) {
-    if (pieces[index].bytes == 0) continue;
-    int result =
-        driver->copy((void *)pieces[index].target, (void *)pieces[index].source, pieces[index].bytes, kind, stream);
-    if (result) return result;
-  }
-  return 0;
 }
 
 struct call {

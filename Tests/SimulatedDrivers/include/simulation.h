@@ -74,6 +74,7 @@ struct sim_device {
 };
 struct sim_device *sim_device_at(int number);
 struct sim_device *sim_current(void);
+int sim_current_number(void);  // -1: none
 void sim_set_current(struct sim_device *device);
 int sim_push(struct sim_device *device);
 struct sim_device *sim_pop(void);
@@ -96,11 +97,16 @@ int sim_register(void *address, size_t size);
 int sim_unregister(void *address);
 // Where the bytes of [address, address + size) really are; NULL: the range leaves its memory. Pageable memory is itself.
 void *sim_resolve(uintptr_t address, size_t size, enum sim_kind *kind);
+// Whether the addresses are what a copy of a kind says: the host's side is the host's, the others are a device's.
+bool sim_kind_fits(uintptr_t target, uintptr_t source, bool is_to_device, bool is_to_host);
 bool sim_read_pageable(void *target, uintptr_t source, size_t size);
 bool sim_write_pageable(uintptr_t target, const void *source, size_t size);
 int sim_export(uintptr_t address, struct sim_handle *handle);
 int sim_import(const struct sim_handle *handle, uintptr_t *address);
 int sim_close_import(uintptr_t address);
+// Closes what was imported by a handle; in the process that exported it, nothing.
+int sim_close_key(const struct sim_handle *handle);
+extern const uint64_t sim_memory_magic;
 // Descriptors of physical memory: make, map at an address that was reserved, unmap.
 int sim_physical_create(size_t size, int *descriptor);
 int sim_reserve(uintptr_t *address, size_t size);
@@ -118,6 +124,7 @@ struct sim_piece {
 int sim_stream_create(void **stream, int priority);
 int sim_stream_destroy(void *stream);
 int sim_stream_query(void *stream);
+struct sim_device *sim_stream_device(void *stream);
 int sim_stream_synchronize(void *stream);
 int sim_device_synchronize(struct sim_device *device);
 int sim_copy(uintptr_t target, uintptr_t source, size_t size, void *stream);

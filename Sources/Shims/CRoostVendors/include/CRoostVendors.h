@@ -3,10 +3,13 @@
 #ifndef CROOST_VENDORS_H
 #define CROOST_VENDORS_H
 
+#include "acl_symbols.h"
 #include "cuda_symbols.h"
 #include "hip_symbols.h"
 #include "plugin_table.h"
 #include "roost_device.h"
+#include "runtime_calls.h"
 #include "symbol_table.h"
+#include "xpu_symbols.h"
 
 #endif

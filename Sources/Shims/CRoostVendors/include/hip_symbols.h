@@ -59,23 +59,6 @@ typedef struct {
 
 roost_symbol_list roost_hip_symbols(void);
 
-// Makes `device` the calling thread's; `former`: what it was, to be put back with roost_hip_leave, or -1: the same.
-static inline int roost_hip_enter(const roost_hip *driver, int device, int *former) {
-  int current = 0;
-  *former = -1;
-  int result = driver->device_current(&current);
-  if (result || current == device) return result;
-  result = driver->device_choose(device);
-  if (!result) *former = current;
-  return result;
-}
-static inline int roost_hip_leave(const roost_hip *driver, int former) {
-  return former < 0 ? 0 : driver->device_choose(former);
-}
-
-// Copies all pieces one by one, empty ones left out. The device must be entered.
-int roost_hip_copy_pieces(const roost_hip *driver, const void *pieces, size_t count, int kind, void *stream);
-
 // Calls a function in the stream's order by whichever call the library has. The device must be entered.
 int roost_hip_call(const roost_hip *driver, void (*function)(void *), void *context, void *stream);
 

@@ -1,0 +1,89 @@
+import RoostPrimitives
+
+/// A runtime whose memory is asked for in one call and is a pointer.
+public protocol PlainRuntimeDriver: RuntimeDriver {
+  /// What the runtime calls its functions of memory.
+  var memory: RuntimeMemory<Functions> { get }
+  /// The host memory that the device knows.
+  var ranges: HostRanges { get }
+}
+
+/// A runtime's functions of memory, each with its name without the prefix.
+public struct RuntimeMemory<Functions>: Sendable {
+  /// Writes the address of so many bytes.
+  public typealias Making =
+    @Sendable (
+      UnsafePointer<Functions>, UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ byteCount: Int
+    ) -> CInt
+  /// Takes an address.
+  public typealias OnAddress = @Sendable (UnsafePointer<Functions>, UnsafeMutableRawPointer?) -> CInt
+  /// Takes a range of host memory.
+  public typealias OnRange = @Sendable (UnsafePointer<Functions>, UnsafeMutableRawPointer?, _ byteCount: Int) -> CInt
+
+  /// Makes device memory.
+  public var allocate: (name: String, call: Making)
+  /// Gives it back.
+  public var free: (name: String, call: OnAddress)
+  /// Makes page-locked host memory.
+  public var allocateHost: (name: String, call: Making)
+  /// Gives it back.
+  public var freeHost: (name: String, call: OnAddress)
+  /// Page-locks host memory.
+  public var register: (name: String, call: OnRange)
+  /// Unlocks it.
+  public var unregister: (name: String, call: OnAddress)
+
+  /// Names the functions.
+  public init(
+    allocate: (String, Making), free: (String, OnAddress), allocateHost: (String, Making),
+    freeHost: (String, OnAddress), register: (String, OnRange), unregister: (String, OnAddress)
+  ) {
+    self.allocate = allocate
+    self.free = free
+    self.allocateHost = allocateHost
+    self.freeHost = freeHost
+    self.register = register
+    self.unregister = unregister
+  }
+}
+
+extension PlainRuntimeDriver {
+  /// See `DeviceDriver`.
+  public func allocate(byteCount: Int) throws(RoostError) -> UInt {
+    var address: UnsafeMutableRawPointer?
+    try call(memory.allocate.name) { memory.allocate.call($0, &address, byteCount) }
+    return UInt(bitPattern: address)
+  }
+
+  /// Frees; most runtimes first wait for the whole device.
+  public func free(_ address: UInt) throws(RoostError) {
+    try call(memory.free.name) { memory.free.call($0, pointer(address)) }
+  }
+
+  /// See `DeviceDriver`.
+  public func allocateHost(byteCount: Int) throws(RoostError) -> UInt {
+    var address: UnsafeMutableRawPointer?
+    try call(memory.allocateHost.name) { memory.allocateHost.call($0, &address, byteCount) }
+    let start = UInt(bitPattern: address)
+    ranges.add(start..<start + UInt(byteCount))
+    return start
+  }
+
+  /// See `DeviceDriver`.
+  public func freeHost(_ address: UInt) throws(RoostError) {
+    try call(memory.freeHost.name) { memory.freeHost.call($0, pointer(address)) }
+    ranges.remove(startingAt: address)
+  }
+
+  /// See `DeviceDriver`.
+  public func register(_ host: HostMemory) throws(RoostError) {
+    try call(memory.register.name) { memory.register.call($0, pointer(host.address), host.byteCount) }
+    ranges.add(host.address..<host.address + UInt(host.byteCount))
+  }
+
+  /// See `DeviceDriver`.
+  public func unregister(_ host: HostMemory) throws(RoostError) {
+    try call(memory.unregister.name) { memory.unregister.call($0, pointer(host.address)) }
+    ranges.remove(startingAt: host.address)
+  }
+}
