@@ -38,21 +38,21 @@ public struct RuntimeStreams<Functions>: Sendable {
   /// The result that says "not yet", which is an answer, not a failure.
   public var notReady: CInt
   /// Lets go of a stream.
-  public var destroyStream: (name: String, call: OnHandle)
+  public var destroyStream: RuntimeFunction<OnHandle>
   /// Whether a stream is idle.
-  public var queryStream: (name: String, call: OnHandle)
+  public var queryStream: RuntimeFunction<OnHandle>
   /// Makes an event.
-  public var makeEvent: (name: String, call: Making)
+  public var makeEvent: RuntimeFunction<Making>
   /// Lets go of an event.
-  public var destroyEvent: (name: String, call: OnHandle)
+  public var destroyEvent: RuntimeFunction<OnHandle>
   /// Records an event on a stream.
-  public var record: (name: String, call: OnBoth)
+  public var record: RuntimeFunction<OnBoth>
   /// Makes a stream wait for an event.
-  public var wait: (name: String, call: OnBoth)
+  public var wait: RuntimeFunction<OnBoth>
   /// Whether an event has completed.
-  public var queryEvent: (name: String, call: OnHandle)
+  public var queryEvent: RuntimeFunction<OnHandle>
   /// The time between two events; nil: the runtime does not measure it.
-  public var elapsed: (name: String, call: Timing)?
+  public var elapsed: RuntimeFunction<Timing>?
 
   /// Names the functions.
   public init(
@@ -61,14 +61,14 @@ public struct RuntimeStreams<Functions>: Sendable {
     elapsed: (String, Timing)?
   ) {
     self.notReady = notReady
-    self.destroyStream = destroyStream
-    self.queryStream = queryStream
-    self.makeEvent = makeEvent
-    self.destroyEvent = destroyEvent
-    self.record = record
-    self.wait = wait
-    self.queryEvent = queryEvent
-    self.elapsed = elapsed.map { (name: $0.0, call: $0.1) }
+    self.destroyStream = RuntimeFunction(name: destroyStream.0, call: destroyStream.1)
+    self.queryStream = RuntimeFunction(name: queryStream.0, call: queryStream.1)
+    self.makeEvent = RuntimeFunction(name: makeEvent.0, call: makeEvent.1)
+    self.destroyEvent = RuntimeFunction(name: destroyEvent.0, call: destroyEvent.1)
+    self.record = RuntimeFunction(name: record.0, call: record.1)
+    self.wait = RuntimeFunction(name: wait.0, call: wait.1)
+    self.queryEvent = RuntimeFunction(name: queryEvent.0, call: queryEvent.1)
+    self.elapsed = elapsed.map { RuntimeFunction(name: $0.0, call: $0.1) }
   }
 }
 

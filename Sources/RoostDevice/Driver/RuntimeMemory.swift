@@ -8,6 +8,14 @@ public protocol PlainRuntimeDriver: RuntimeDriver {
   var ranges: HostRanges { get }
 }
 
+/// A function of a runtime, with its name. A structure, because the compiler (6.3.1) crashes over closures in tuples.
+public struct RuntimeFunction<Call: Sendable>: Sendable {
+  /// What the function is called, without the prefix.
+  public let name: String
+  /// Calls it.
+  public let call: Call
+}
+
 /// A runtime's functions of memory, each with its name without the prefix.
 public struct RuntimeMemory<Functions>: Sendable {
   /// Writes the address of so many bytes.
@@ -21,29 +29,29 @@ public struct RuntimeMemory<Functions>: Sendable {
   public typealias OnRange = @Sendable (UnsafePointer<Functions>, UnsafeMutableRawPointer?, _ byteCount: Int) -> CInt
 
   /// Makes device memory.
-  public var allocate: (name: String, call: Making)
+  public var allocate: RuntimeFunction<Making>
   /// Gives it back.
-  public var free: (name: String, call: OnAddress)
+  public var free: RuntimeFunction<OnAddress>
   /// Makes page-locked host memory.
-  public var allocateHost: (name: String, call: Making)
+  public var allocateHost: RuntimeFunction<Making>
   /// Gives it back.
-  public var freeHost: (name: String, call: OnAddress)
+  public var freeHost: RuntimeFunction<OnAddress>
   /// Page-locks host memory.
-  public var register: (name: String, call: OnRange)
+  public var register: RuntimeFunction<OnRange>
   /// Unlocks it.
-  public var unregister: (name: String, call: OnAddress)
+  public var unregister: RuntimeFunction<OnAddress>
 
   /// Names the functions.
   public init(
     allocate: (String, Making), free: (String, OnAddress), allocateHost: (String, Making),
     freeHost: (String, OnAddress), register: (String, OnRange), unregister: (String, OnAddress)
   ) {
-    self.allocate = allocate
-    self.free = free
-    self.allocateHost = allocateHost
-    self.freeHost = freeHost
-    self.register = register
-    self.unregister = unregister
+    self.allocate = RuntimeFunction(name: allocate.0, call: allocate.1)
+    self.free = RuntimeFunction(name: free.0, call: free.1)
+    self.allocateHost = RuntimeFunction(name: allocateHost.0, call: allocateHost.1)
+    self.freeHost = RuntimeFunction(name: freeHost.0, call: freeHost.1)
+    self.register = RuntimeFunction(name: register.0, call: register.1)
+    self.unregister = RuntimeFunction(name: unregister.0, call: unregister.1)
   }
 }
 
