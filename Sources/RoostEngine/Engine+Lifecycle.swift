@@ -118,7 +118,7 @@ extension Engine {
   }
 
   /// Waits for the leases to end, reports those that do not, and closes the pool. Pages of a kept pool are sealed
-  /// first. The engine cannot be used any more.
+  /// first. The engine cannot be used any more. A tier that hangs is left behind some seconds after the deadline.
   ///
   /// - Returns: the leases that lived at the deadline: leaks.
   @discardableResult public func close(until deadline: Deadline) -> [Leak] {
@@ -132,7 +132,7 @@ extension Engine {
     // The sealer first, so that the batch in its hands is written before the rows are out of reach.
     stopThreads()
     if sealsBehind { while !deadline.hasPassed(), sealBatch() {} }
-    closeTier(until: deadline)
+    let isTierClosed = closeTier(until: deadline)
     let (isFirst, isCopying) = state.withLock { state in
       defer { state.isClosed = true }
       return (!state.isClosed, state.fences.hasJobs(in: Limits.localAttachment))
@@ -142,9 +142,9 @@ extension Engine {
     service?.end()
     defer { service?.join() }
     routes.withLock { $0.routes.removeAll() }
-    if isCopying, let pool {
-      // Copies of this process still write into slots: nobody may own the pool before this process has ended.
-      Log.write(.error, "closed while copies run; the pool stays locked until this process ends")
+    if isCopying || !isTierClosed, let pool {
+      // Something of this process still writes into slots: nobody may own the pool before it has ended.
+      Log.write(.error, "closed while copies run or a tier hangs; the pool stays locked until this process ends")
       _ = Unmanaged.passRetained(pool)
     } else {
       pool?.close()

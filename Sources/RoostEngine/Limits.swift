@@ -91,6 +91,8 @@ enum Limits {
   static let tierIdleSeconds = 0.05
   /// How long a tier may take to find what an earlier process left: 16 TiB of small pages, ten times over.
   static let tierRecoverSeconds = 3600.0
+  /// How long after its deadline `close` waits for a tier: a drive at its slowest does in it what it has under way.
+  static let tierCloseSeconds = 5.0
   /// The first pause after it could not; it doubles until the longest.
   static let tierRecoverPauseSecondsMin = 1.0
   /// The longest pause: how long a disk that works again stays unused.

@@ -1,5 +1,6 @@
 import CRoostPlatform
 import Glibc
+import Synchronization
 
 /// An own thread: no pool, no runtime, so that it works after a fork of a process that never used it. All signals are
 /// blocked in it. It must be joined, once.
@@ -26,6 +27,39 @@ public struct HostThread: @unchecked Sendable {
 
   /// Waits until the thread's body has returned. Must not be called by the thread itself.
   public func join() { pthread_join(handle, nil) }
+
+  /// Does something that may hang in a thread of its own, and waits for it until a deadline; here and without one, where
+  /// the system has no thread left. False: it still runs, and goes on.
+  public static func run(_ name: String, until deadline: Deadline, _ body: @escaping @Sendable () -> Void) -> Bool {
+    let end = Ending()
+    let thread: HostThread
+    do throws(RoostError) {
+      thread = try start(name) {
+        body()
+        end.hasCome.store(true, ordering: .releasing)
+        end.bell.ring()
+      }
+    } catch {
+      body()
+      return true
+    }
+    while true {
+      let rings = end.bell.ringCount
+      if end.hasCome.load(ordering: .acquiring) {
+        thread.join()
+        return true
+      }
+      if !end.bell.wait(past: rings, spinNanoseconds: 0, until: deadline), deadline.hasPassed() {
+        thread.detach()
+        return false
+      }
+    }
+  }
+
+  private final class Ending: Sendable {
+    let bell = Doorbell()
+    let hasCome = Atomic(false)
+  }
 
   /// Gives up joining: the thread frees itself when its body returns.
   public func detach() { pthread_detach(handle) }

@@ -270,6 +270,23 @@ import Testing
     #expect(TierTests.reconciles(harness))
   }
 
+  @Test(.timeLimit(.minutes(2))) func aTierThatHangsDoesNotHoldUpTheEnd() throws {
+    let inner = MemoryTier(capacity: .mebibytes(1))
+    let tier = SharedTier(inner, hangs: true)
+    var name = ""
+    do {
+      let harness = try Harness { configuration, pool in
+        configuration.tier = TierSetup(tier)
+        name = pool.name
+      }
+      try harness.store([1, 2])
+      #expect(harness.engine.close(until: .after(seconds: 0)).isEmpty)
+    }
+    // Its slots may still be written: nobody gets them while this process lives.
+    #expect(throws: RoostError.self) { try Harness { $1.name = name } }
+    tier.letGo()
+  }
+
   @Test func anotherEngineOnTheSameDirectoryHitsWhatWasStoredBefore() throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent(Harness.uniqueName())
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -306,10 +323,13 @@ private final class SharedTier: Tier {
   private let failureCount: Int
   private let recoveries = Atomic(0)
   var recoveryCount: Int { recoveries.load(ordering: .relaxed) }
-  init(_ inner: any Tier, failureCount: Int = 0) {
+  private let hangs: Atomic<Bool>
+  init(_ inner: any Tier, failureCount: Int = 0, hangs: Bool = false) {
     self.inner = inner
     self.failureCount = failureCount
+    self.hangs = Atomic(hangs)
   }
+  func letGo() { hangs.store(false, ordering: .releasing) }
   var name: String { inner.name }
   var usage: TierUsage { inner.usage }
   func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket { try inner.submit(batch) }
@@ -324,7 +344,7 @@ private final class SharedTier: Tier {
     return try inner.recover(until: deadline)
   }
   func drain(until deadline: Deadline) throws(RoostError) { try inner.drain(until: deadline) }
-  func close(until deadline: Deadline) {}
+  func close(until deadline: Deadline) { while hangs.load(ordering: .acquiring) { usleep(1000) } }
 }
 
 private final class SteppedClock: Clock {

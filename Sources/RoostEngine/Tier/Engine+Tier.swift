@@ -79,8 +79,24 @@ extension Engine {
   }
 
   /// Ends what the tier still has, and closes it. What waits to be written is written first, if there is time.
-  func closeTier(until deadline: Deadline) {
-    guard let tier else { return }
+  ///
+  /// - Returns: false if it hangs: a drive that is stuck holds up any call, and may still have slots. A thread that
+  ///   outlives the engine waits for it then.
+  func closeTier(until deadline: Deadline) -> Bool {
+    guard let tier, !state.withLock({ $0.isClosed }) else { return true }
+    guard tier.setup.driving == .thread else {
+      endTier(tier, until: deadline)
+      return true
+    }
+    let limit = max(deadline, .after(seconds: Limits.tierCloseSeconds))
+    guard HostThread.run("roost-tier-end", until: limit, { self.endTier(tier, until: deadline) }) else {
+      Log.write(.error, "tier '\(tier.setup.tier.name)' hangs, and is left behind")
+      return false
+    }
+    return true
+  }
+
+  private func endTier(_ tier: TierLink, until deadline: Deadline) {
     tier.stop()
     while !deadline.hasPassed() {
       let outlook = turnTier()

@@ -33,7 +33,11 @@ final class TierLink: Sendable {
     // Not joined: the last reference may go in the thread itself.
     stopThread()
     thread.withLock { $0.take() }?.detach()
-    setup.tier.close(until: .after(seconds: 0))
+    // The pool stays mapped as long as the tier may touch it.
+    let (tier, pool) = (setup.tier, pool)
+    let close = { @Sendable in withExtendedLifetime(pool) { tier.close(until: .after(seconds: 0)) } }
+    guard setup.driving == .thread else { return close() }
+    _ = HostThread.run("roost-tier-end", until: .after(seconds: Limits.tierCloseSeconds), close)
   }
 
   /// Whether the tier has been recovered and is in use.
@@ -78,7 +82,10 @@ final class TierLink: Sendable {
     let made = try HostThread.start("roost-tier") {
       while !flags.isStopped.load(ordering: .acquiring) {
         let seen = bell.ringCount
-        if !flags.isReady.load(ordering: .acquiring) { recover() }
+        if !flags.isReady.load(ordering: .acquiring) {
+          recover()
+          if flags.isStopped.load(ordering: .acquiring) { return }
+        }
         switch turn() {
         case .busy: continue
         case .waits: _ = tier.wait(until: .after(seconds: Limits.tierWaitSeconds))

@@ -111,36 +111,21 @@ extension DiskCore {
   /// A slot of a size: a free one, a segment's that is not cut yet, another page's, one of a segment of other sizes; or,
   /// where no segment of this size is to be had, one that is up to twice as large.
   private func slot(of slotByteCount: Int) -> UInt32? {
-    if (table.classes[slotByteCount]?.free.count ?? 0) == 0, let number = table.segmentToCut(for: slotByteCount) {
-      guard cut(number, slotByteCount) else { return nil }
+    // Few come here without one: `nextCutting` has looked.
+    if (table.classes[slotByteCount]?.free.count ?? 0) == 0, let cutting = cutting(for: slotByteCount) {
+      do throws(RoostError) {
+        try cutting.write()
+      } catch {
+        finish(cutting, error)
+        return nil
+      }
+      finish(cutting, nil)
     }
     if let slot = table.takeSlot(slotByteCount) { return slot }
     for larger in table.classes.keys.sorted() where larger > slotByteCount && larger <= 2 * slotByteCount {
       if let slot = table.takeSlot(larger) { return slot }
     }
     return nil
-  }
-
-  /// Cuts a segment, on disk first: rule 5.
-  private func cut(_ number: Int, _ slotByteCount: Int) -> Bool {
-    let epoch = table.segments[number].epoch + 1
-    let header = SegmentHeader(
-      store: record.store, number: UInt32(number), slotByteCount: slotByteCount,
-      segmentByteCount: record.segmentByteCount, epoch: epoch)
-    let front = AlignedMemory(byteCount: Limits.segmentFrontBytes)
-    header.encode(into: front.bytes)
-    do throws(RoostError) {
-      guard let file = files[number] else { return false }
-      try file.write(UnsafeRawBufferPointer(front.bytes), at: 0)
-      // Rare, and without it a loss of power takes all pages of the segment, synced or not.
-      try file.sync()
-    } catch {
-      stopWriting(error)
-      return false
-    }
-    table.cut(number, slotByteCount: slotByteCount, epoch: epoch)
-    table.freeAbsentSlots(of: number)
-    return true
   }
 
   private func remove(_ batch: TierBatch, _ ticket: TierTicket) {

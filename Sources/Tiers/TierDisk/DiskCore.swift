@@ -50,6 +50,8 @@ final class DiskCore {
   var generation: UInt64 = 0
   var damagedCount = 0
   var occupiedBytes = 0
+  /// Segments that are being cut without the lock.
+  var cuttingCount = 0
   var isRecovering = false
   var isRecovered = false
   var isClosed = false
@@ -96,7 +98,7 @@ final class DiskCore {
   }
 
   /// Whether nothing is under way or left to do.
-  var isIdle: Bool { board.count == 0 && chores.isEmpty }
+  var isIdle: Bool { board.count == 0 && chores.isEmpty && cuttingCount == 0 }
 
   // MARK: Starting operations
 

@@ -30,9 +30,18 @@ public final class DiskTier: Tier {
   /// How pages are moved: `io_uring, direct`.
   public var ioDescription: String { queue.description }
 
-  /// Takes a batch in and starts what the depth allows.
+  /// Takes a batch in and starts what the depth allows. Waits for the drive only where a segment has to be cut, once in
+  /// many pages.
   public func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket {
-    try core.withLock { (core) throws(RoostError) in try core.submit(batch) }
+    while let cutting = core.withLock({ $0.nextCutting(for: batch) }) {
+      var failure: RoostError?
+      do throws(RoostError) { try cutting.write() } catch { failure = error }
+      core.withLock { core in
+        core.finish(cutting, failure)
+        core.cuttingCount -= 1
+      }
+    }
+    return try core.withLock { (core) throws(RoostError) in try core.submit(batch) }
   }
 
   /// Takes in what the drive has done, checks what arrived, and starts what waits.
@@ -61,7 +70,7 @@ public final class DiskTier: Tier {
     return queue.wait(until: deadline)
   }
 
-  /// Looks into the index. No I/O, but where a segment is being cut at this moment it waits for that.
+  /// Looks into the index, without I/O and without waiting for any.
   public func peek(_ names: [PageName], into found: inout [Bool]) {
     core.withLock { core in found = names.map { core.readable($0) != nil } }
   }

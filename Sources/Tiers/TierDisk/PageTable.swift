@@ -76,7 +76,7 @@ final class PageTable {
   func offset(of record: UInt32) -> Int {
     SegmentHeader.offset(of: place(of: record).index, slotByteCount: slotByteCount(of: record))
   }
-  func setUsable(_ segment: Int) { segments[segment].isUsable = true }
+  func setUsable(_ segment: Int, _ isUsable: Bool = true) { segments[segment].isUsable = isUsable }
 
   // MARK: Keys
 
