@@ -42,8 +42,9 @@ enum Arguments {
   static func structures<Value>(
     _ pointer: UnsafePointer<Value>?, count: Int, max: Int, _ name: StaticString
   ) throws(RoostError) -> [Value] {
-    guard count > 0 else { return [] }
-    guard count <= max else { throw tooMany(name, count, max) }
+    guard count != 0 else { return [] }
+    // A size that is too large for a Swift integer is negative here.
+    guard 0...max ~= count else { throw tooMany(name, count, max) }
     let first = try required(pointer, name)
     let stride = try stride(of: UnsafeRawPointer(first), Value.self, name)
     return (0..<count).map { (UnsafeRawPointer(first) + $0 * stride).load(as: Value.self) }

@@ -19,8 +19,21 @@ final class HandleTable: @unchecked Sendable {
   enum Kind: UInt64 {
     case engine = 1
     case worker = 2
+    case device = 3
+    case stream = 4
+    case event = 5
+    case block = 6
 
-    var name: String { self == .engine ? "engine" : "worker" }
+    var name: String {
+      switch self {
+      case .engine: "engine"
+      case .worker: "worker"
+      case .device: "device"
+      case .stream: "stream"
+      case .event: "event"
+      case .block: "block"
+      }
+    }
   }
 
   private struct Entry {
@@ -77,7 +90,7 @@ final class HandleTable: @unchecked Sendable {
 
   private func check(_ handle: UInt64, _ kind: Kind) throws(RoostError) {
     guard handle >> 28 & 0xF == kind.rawValue else {
-      throw RoostError(.stale, handle == 0 ? "the handle is zero" : "the handle is not one of an \(kind.name)")
+      throw RoostError(.stale, handle == 0 ? "the handle is zero" : "the handle is no \(kind.name)'s")
     }
     guard handle >> 56 == UInt64(roost_abi_generation() & 0xFF) else {
       throw RoostError(

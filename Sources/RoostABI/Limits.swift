@@ -16,8 +16,20 @@ enum Limits {
   static let fieldByteCountMax = 1 << 20
   /// Fields of an identity: more than there are names.
   static let fieldCountMax = 64
-  /// Handles that are open at a time: 28 bits of a handle name its place in the table; nobody has more than a few.
-  static let handleCountMax = 4096
+  /// Handles that are open at a time: 28 bits of a handle name its place in the table. Engines and workers are a few,
+  /// blocks of device memory as many as a device caches: 128 tokens each, these hold 134 million. 40 MiB of table.
+  static let handleCountMax = 1 << 20
+  /// Copies of one device that nobody has waited for. A caller that submits a thousand a second and never asks gets
+  /// there in a minute.
+  static let flightCountMax = 1 << 16
+  /// Copies in flight after which a further one asks which of them have ended.
+  static let flightCountUsual = 64
+  /// Pieces of one copy: 384 MiB of them, pages of 4 KiB of 64 GiB.
+  static let pieceCountMax = 1 << 24
+  /// Host memory through which a block goes to another device, a chunk at a time: long enough for any link.
+  static let stageByteCountMax = 32 << 20
+  /// Memory of a mock: what tests need, and few machines lack.
+  static let mockBytesMax = 1 << 32
   /// Timeouts are cut to this many seconds, some 30 years, so that arithmetic on deadlines cannot overflow.
   static let timeoutSecondsMax = 1e9
   /// Tokens of one call that hashes: 268 million.

@@ -55,6 +55,15 @@ public enum Builtins {
     return registry
   }
 
+  /// A mock as somebody wants it, for tests of their own.
+  public static func mock(_ wish: MockWish) throws(RoostError) -> any Device {
+    var configuration = MockDeviceConfiguration(seed: wish.seed)
+    configuration.memoryBytes = wish.memoryBytes
+    if let capabilities = wish.capabilities { configuration.capabilities = capabilities }
+    configuration.efficientRunBytes = wish.efficientRunBytes
+    return try MockDevice(configuration)
+  }
+
   /// A kind of device whose driver is a vendor's library, which ROOST_<SCHEME>_LIBRARY may name.
   private static func vendor<Driver: DeviceDriver>(
     _ scheme: String, _ name: String, count: @escaping @Sendable (_ library: String?) throws(RoostError) -> Int,

@@ -33,6 +33,7 @@ void test_structures(void);
 void test_whole_path(void);
 void test_tier(void);
 void test_layouts(void);
+void test_devices(void);
 void test_threads(void);
 void test_fork(void);
 

@@ -48,6 +48,7 @@ int main(void) {
   test_whole_path();
   test_tier();
   test_layouts();
+  test_devices();
   test_threads();
   test_fork();
   if (failure_count > 0) fprintf(stderr, "ABITests: %d expectations failed\n", failure_count);

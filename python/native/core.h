@@ -74,6 +74,10 @@ PyObject *layout_plan(PyObject *module, PyObject *const *args, Py_ssize_t count,
 PyObject *layout_descriptors(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *layout_pieces(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
+/* ---- Devices (device.c) ---- */
+
+extern PyMethodDef device_functions[];
+
 typedef PyObject *(*fast_method)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 /* A method that takes positional and keyword arguments by vector. */
 #define FAST_METHOD(name, function) \

@@ -50,6 +50,7 @@ static int module_exec(PyObject *module) {
     if (PyModule_AddIntConstant(module, constants[index].name, constants[index].value) != 0) return -1;
   }
   if (PyModule_AddStringConstant(module, "__version__", roost_version()) != 0) return -1;
+  if (PyModule_AddFunctions(module, device_functions) != 0) return -1;
   if (add_type(module, &engine_spec, "Engine") != 0) return -1;
   return add_type(module, &worker_spec, "Worker");
 }

@@ -2,9 +2,10 @@
 
 `Cache` is for everybody: tokens in, tensors back. `Engine` and `Worker` are the two halves that a serving engine drives
 (`roost.vllm` does so for vLLM); their types and contracts stand in `_core.pyi`. `Layout` says where bytes lie and plans
-copies.
+copies; `devices` are accelerators, the CPU and the mock.
 """
 
+from . import devices
 from ._core import (
     ADMITTED,
     CANCELLED,
@@ -47,5 +48,6 @@ __all__ = [
     "Worker",
     "__version__",
     "abi_version",
+    "devices",
     "hash_tokens",
 ]

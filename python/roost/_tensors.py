@@ -6,6 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
+from ._core import buffer_address
 from ._error import RoostError
 
 _CPU, _PINNED = 1, 3
@@ -96,3 +97,36 @@ def _packed(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
     for axis in reversed(range(len(shape) - 1)):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
     return tuple(strides)
+
+
+@dataclass(frozen=True)
+class HostRange:
+    """Contiguous host memory. `keep` keeps it alive, and where it is."""
+
+    address: int
+    byte_count: int
+    keep: Any
+
+
+def host_range(source: Any, *, is_written: bool) -> HostRange:
+    """The bytes of a contiguous array, tensor or buffer.
+
+    Raises `unsupported` for what is none or lies on an accelerator, `invalidInput` for what has holes or is read-only.
+    """
+    try:
+        held = memoryview(source)
+    except (TypeError, ValueError, BufferError):
+        tensor = view(source)
+        packed = _packed(tensor.shape, tensor.item_bytes)
+        steps = zip(tensor.shape, tensor.strides, packed, strict=True)
+        if any(extent > 1 and stride != wanted for extent, stride, wanted in steps):
+            raise RoostError("invalidInput", "the tensor is not contiguous; make it so first") from None
+        count = tensor.item_bytes
+        for extent in tensor.shape:
+            count *= extent
+        return HostRange(tensor.address, count, tensor.keep)
+    if not held.c_contiguous:
+        raise RoostError("invalidInput", "the array is not contiguous; make it so first")
+    if is_written and held.readonly:
+        raise RoostError("invalidInput", "the target is read-only")
+    return HostRange(buffer_address(held), held.nbytes, held)

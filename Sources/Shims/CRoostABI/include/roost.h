@@ -406,6 +406,92 @@ roost_status roost_layout_pieces(
     roost_text source, roost_text target, uint64_t source_base, uint64_t target_base, roost_piece *out, size_t capacity,
     size_t *out_count);
 
+/* ---- Devices: memory, streams, events, copies ----------------------------------------------------------------------- */
+
+/* For programs that move memory themselves; engines and workers need none of it. What a copy reads and writes on the device
+ * stays until the copy has ended, whatever is closed or freed meanwhile. Host memory of a copy is the one thing that the
+ * caller must keep until then: until an event that was recorded after it is complete, or a wait has ended. */
+typedef uint64_t roost_device;
+typedef uint64_t roost_stream;
+typedef uint64_t roost_device_event;
+typedef uint64_t roost_block;
+
+/* What there is: a JSON list of {"uri", "vendor", "reason"}, where reason says why a device cannot be used, or is empty. */
+roost_status roost_device_survey(char *out_text, size_t text_bytes, size_t *out_bytes);
+/* Opens a device by its name: "cpu", "cuda:1"; "auto": the one that ROOST_DEVICE names, or the first accelerator, or the
+ * CPU. Opening a vendor's driver may take its time. */
+roost_status roost_device_open(const char *uri, roost_device *out_device);
+/* A device for tests, which keeps the contract and not a step more. config: a JSON object with, as wanted, seed,
+ * memory_bytes (64 MiB; at most 4 GiB), capabilities (a list of names), efficient_run_bytes. */
+roost_status roost_device_mock(roost_text config, roost_device *out_device);
+/* The handle is over; blocks, streams and events of the device stay usable until they are closed themselves. */
+roost_status roost_device_close(roost_device device);
+/* A JSON object: uri, name, vendor, memory_bytes, data_types, copy_engines, numa_node, capabilities, efficient_run_bytes,
+ * driver_version, bus_address, tested_on_hardware. */
+roost_status roost_device_describe(roost_device device, char *out_text, size_t text_bytes, size_t *out_bytes);
+/* ROOST_UNSUPPORTED, with the names of what is missing, unless the device offers all of a JSON list of capabilities. */
+roost_status roost_device_require(roost_device device, roost_text capabilities);
+
+typedef struct roost_memory {
+  size_t struct_bytes;
+  uint64_t memory_bytes; /* installed */
+  uint64_t free_bytes;   /* that nobody uses now */
+  uint64_t block_count;  /* blocks of this handle, those that were freed but are still copied included */
+  uint64_t block_bytes;  /* their sizes, as they were asked for */
+} roost_memory;
+/* out_memory->struct_bytes must be set. */
+roost_status roost_device_memory(roost_device device, roost_memory *out_memory);
+/* Waits until everything that was submitted to the device's streams before has ended. */
+roost_status roost_device_wait(roost_device device, double timeout);
+
+/* Allocates `count` blocks of device memory (at most 65,536 a call), each of byte_count bytes and aligned to 4 KiB; all or
+ * none. The content is undefined. */
+roost_status roost_device_allocate(roost_device device, uint64_t byte_count, roost_block *out_blocks, size_t count);
+/* Frees blocks. If one of the handles is over already none is freed, but for those before a second mention. */
+roost_status roost_block_free(const roost_block *blocks, size_t count);
+/* Where a block lies on its device; valid until it is freed or migrated. */
+roost_status roost_block_place(roost_block block, uint64_t *out_address, uint64_t *out_bytes);
+/* Moves a block to another device, through host memory; the old handle is over, unless it is the same device: then it stays.
+ * If it fails the block stays where it was. The caller sees to it that nothing writes the block meanwhile. */
+roost_status roost_block_migrate(roost_block block, roost_device device, double timeout, roost_block *out_block);
+
+enum { ROOST_PRIORITY_NORMAL = 0, ROOST_PRIORITY_HIGH = 1 };
+/* An ordered queue of copies on one device. */
+roost_status roost_stream_open(roost_device device, uint32_t priority, roost_stream *out_stream);
+/* Waits for what was submitted. The handle is over. *out_ended (may be null) 0: some copies still run. */
+roost_status roost_stream_close(roost_stream stream, double timeout, int32_t *out_ended);
+
+/* One side or both are blocks of the stream's device; 0: host memory. */
+typedef struct roost_copy {
+  size_t struct_bytes;
+  roost_block source;
+  roost_block target;
+  uint64_t host; /* the address of the side that is no block */
+  uint64_t host_bytes;
+  const roost_piece *pieces; /* offsets from the start of both sides; null: the whole of both, which are as long */
+  size_t piece_count;
+} roost_copy;
+/* Submits copies; everything that they name is checked first. Those of one call have no order among themselves and must not
+ * overlap. A stream that is full makes this wait for room, at most seconds (ROOST_TIMED_OUT). A copy that fails makes the
+ * stream fail: what comes later is skipped, and query and wait give the first error until reset. */
+roost_status roost_stream_copy(roost_stream stream, const roost_copy *copies, size_t count);
+/* *out_idle 1: everything that was submitted has ended; or the stream's error. */
+roost_status roost_stream_query(roost_stream stream, int32_t *out_idle);
+roost_status roost_stream_wait(roost_stream stream, double timeout);
+roost_status roost_stream_reset(roost_stream stream);
+/* Records an event: it completes when everything that was submitted before has ended. */
+roost_status roost_stream_record(roost_stream stream, roost_device_event event);
+/* What is submitted from now on waits for the event's last recording. */
+roost_status roost_stream_follow(roost_stream stream, roost_device_event event);
+
+/* An event that nobody has recorded is complete. */
+roost_status roost_device_event_open(roost_device device, roost_device_event *out_event);
+roost_status roost_device_event_close(roost_device_event event);
+roost_status roost_device_event_query(roost_device_event event, int32_t *out_complete);
+roost_status roost_device_event_wait(roost_device_event event, double timeout);
+/* Seconds between two events that are complete; needs event-timing. */
+roost_status roost_device_event_seconds(roost_device_event start, roost_device_event end, double *out_seconds);
+
 #ifdef __cplusplus
 }
 #endif
