@@ -55,7 +55,7 @@ class Spec:
     stays: bool = False
     """Waits to be killed instead of ending."""
     connector: str = "roost.vllm"
-    """The module of the connector."""
+    """The module of the connector; empty: vLLM's own OffloadingConnector."""
     environment: dict[str, str] = field(default_factory=dict)
     """More variables, set before vLLM starts."""
 
@@ -112,8 +112,8 @@ class Host:
         }
         if spec.settings is not None:
             arguments["kv_transfer_config"] = KVTransferConfig(
-                kv_connector="RoostConnector",
-                kv_connector_module_path=spec.connector,
+                kv_connector="RoostConnector" if spec.connector else "OffloadingConnector",
+                kv_connector_module_path=spec.connector or None,
                 kv_role="kv_both",
                 kv_connector_extra_config=spec.settings,
             )
@@ -175,8 +175,8 @@ class Host:
         """Roost's counters, and vLLM's of external hits."""
         found = {}
         for metric in self.llm.get_metrics():
-            if metric.name.startswith(("vllm:roost_", "vllm:external_prefix_cache", "vllm:num_preemptions")):
-                found[metric.name.removeprefix("vllm:")] = metric.value
+            if metric.name.startswith(("vllm:roost_", "vllm:kv_offload", "vllm:external_prefix_cache", "vllm:num_preemptions")):
+                found[metric.name.removeprefix("vllm:")] = getattr(metric, "value", 0.0)
         return found
 
     def close(self) -> None:

@@ -28,4 +28,13 @@ _require_supported(_vllm_version())
 from roost.vllm.config import ConfigurationError, Settings  # noqa: E402
 from roost.vllm.connector import RoostConnector  # noqa: E402
 
-__all__ = ["ConfigurationError", "RoostConnector", "Settings"]
+__all__ = ["ConfigurationError", "RoostConnector", "RoostOffloadingSpec", "Settings"]
+
+
+def __getattr__(name: str) -> object:
+    # Loaded where it is asked for: most use the connector.
+    if name == "RoostOffloadingSpec":
+        from roost.vllm.offloading import RoostOffloadingSpec
+
+        return RoostOffloadingSpec
+    raise AttributeError(name)

@@ -1,7 +1,7 @@
 """Pages that lie below the pool: a request whose blocks are on the disk waits while they are brought up.
 
-vLLM asks how many tokens can be loaded; while pages are on their way the answer is "ask again later". Each request waits
-once, and never past the deadline: what has not arrived by then is computed. Nothing here knows vLLM's classes.
+vLLM asks how many tokens can be loaded; while pages are on their way the answer is "ask again later". Each request
+waits once, and never past the deadline: what has not arrived by then is computed. Nothing here knows vLLM's classes.
 """
 
 from __future__ import annotations

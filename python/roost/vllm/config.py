@@ -131,8 +131,13 @@ class Settings:
     drain_timeout: float = _key(30.0, _seconds, "seconds that a reset of the cache waits for copies to end")
 
     @classmethod
-    def resolve(cls, extra: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
-        """Reads the three places and checks everything; raises `ConfigurationError`."""
+    def resolve(
+        cls,
+        extra: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Settings:
+        """Reads the three places and checks everything; raises `ConfigurationError`. `defaults`: others than here."""
         environment = os.environ if environment is None else environment
         layers = [("kv_connector_extra_config", dict(extra)), ("the environment", _from_environment(environment))]
         path = next((layer.pop("config") for _, layer in layers if "config" in layer), None)
@@ -145,7 +150,7 @@ class Settings:
             for name, raw in layer.items():
                 parsed = _parse(name, raw, place)
                 values.setdefault(name, parsed)
-        settings = cls(**values)
+        settings = cls(**{**(defaults or {}), **values})
         if settings.keep and not (settings.directory and settings.name):
             raise ConfigurationError('"keep" needs "directory" and "name", so that the next engine finds the pool')
         if settings.disk and not settings.disk_capacity:

@@ -28,7 +28,7 @@ from roost.vllm.device_cache import DeviceCache
 from roost.vllm.events import EVENTS_MAX, Events
 from roost.vllm.groups import FULL, Group
 from roost.vllm.jobs import PoolTicket, StepOrders, StepReport
-from roost.vllm.model import groups_of, inner_format, replicas, require_supported
+from roost.vllm.model import groups_of, inner_format, platform_device, replicas, require_supported
 from roost.vllm.pages import DevicePages, SlotLayout, WorkerPages
 from roost.vllm.scheduler import SchedulerSide
 from roost.vllm.worker import WorkerSide
@@ -41,7 +41,6 @@ _CLOSE_SECONDS = 10.0
 _READY_SECONDS = 10.0
 # How full pool and disk are is asked for after jobs, and once in as many steps.
 _GAUGE_STEPS = 512
-_DEVICES = {"cpu": "cpu", "cuda": "cuda"}
 
 
 class RoostMetadata(KVConnectorMetadata):
@@ -220,7 +219,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         self._finalizer = weakref.finalize(self, engine.close, _CLOSE_SECONDS)
         ticket = PoolTicket(
             address=engine.address,
-            device=settings.device or _device(config),
+            device=settings.device or platform_device(),
             slots=slots,
             shards=tuple(sorted(metadata)),
             attach_timeout=settings.attach_timeout,
@@ -412,15 +411,6 @@ def _load_mode(wanted: str, config: Any) -> str:
             log.warning('"load": "sync" is not possible with overlapping steps; loads are asynchronous')
         return "async"
     return wanted
-
-
-def _device(config: Any) -> str:
-    from vllm.platforms import current_platform
-
-    kind = current_platform.device_type
-    if kind not in _DEVICES:
-        raise ConfigurationError(f'Roost knows no device for vLLM\'s platform "{kind}"; name one with "device"')
-    return _DEVICES[kind]
 
 
 def _recompute_failures(transfer: Any) -> None:

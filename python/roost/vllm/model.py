@@ -12,8 +12,11 @@ from vllm.v1.kv_cache_interface import (
     UniformTypeKVCacheSpecs,
 )
 
+from roost.vllm.config import ConfigurationError
 from roost.vllm.groups import FULL, STATE, WINDOW, Group
 from roost.vllm.pages import UnsupportedLayout
+
+_DEVICES = {"cpu": "cpu", "cuda": "cuda"}
 
 
 def groups_of(cache: Any) -> tuple[Group, ...]:
@@ -71,3 +74,13 @@ def inner_format(config: Any, tensors: dict[str, Any]) -> str:
         tokens, content = tensor.shape[2:]
         kernels.add(f"{kernel} {getattr(layer, 'isa', '')} {tensor.dtype} {tokens}x{content}")
     return f"vllm {'.'.join(vllm.__version__.split('.')[:2])}: {'; '.join(sorted(kernels))}"
+
+
+def platform_device() -> str:
+    """What Roost calls the device of vLLM's platform."""
+    from vllm.platforms import current_platform
+
+    kind = current_platform.device_type
+    if kind not in _DEVICES:
+        raise ConfigurationError(f'Roost knows no device for vLLM\'s platform "{kind}"; name one with "device"')
+    return _DEVICES[kind]

@@ -150,7 +150,7 @@ class SchedulerSide:
         return track
 
     def keys(self, request: Request, index: int) -> Keys | None:
-        """What the engine calls the request's blocks of a group; None if its pages cannot be named or are not wanted."""
+        """What the engine calls the request's blocks of a group; None: its pages cannot be named, or are not wanted."""
         track = self._tracks.get(request.request_id) or self.arrived(request)
         chain = self._join(track, index)
         if not chain.count or not track.may_load:
