@@ -29,6 +29,7 @@ public final class SlotMemory: Sendable {
   /// For every slot its address, 0 until it is known; stored after its class. Anonymous memory, and so zero at first.
   private nonisolated(unsafe) let addresses: UnsafeMutablePointer<Atomic<UInt>>
   private nonisolated(unsafe) let classes: UnsafeMutablePointer<UInt8>
+  private let known = Atomic<Int>(0)
   private let list = Locked<[ChunkMemory]>([])
 
   /// Reserves address space; nothing is mapped yet.
@@ -85,6 +86,9 @@ public final class SlotMemory: Sendable {
   public func isKnown(_ slot: SlotNumber) -> Bool {
     Int(slot.rawValue) < slotCountMax && addresses[Int(slot.rawValue)].load(ordering: .acquiring) != 0
   }
+
+  /// How many slots, from number 0 on, are known without a gap.
+  public var knownSlotCount: Int { known.load(ordering: .acquiring) }
 
   /// The size class of a slot.
   ///
@@ -154,6 +158,9 @@ public final class SlotMemory: Sendable {
       addresses[Int(slot)].store(address, ordering: .releasing)
       address += stride
     }
+    var count = known.load(ordering: .relaxed)
+    while count < slotCountMax, addresses[count].load(ordering: .acquiring) != 0 { count += 1 }
+    _ = known.max(count, ordering: .releasing)
   }
 
   /// Fills the page tables of one chunk, stepwise; stops early when `isStopped` says so.

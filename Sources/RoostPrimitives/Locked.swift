@@ -31,6 +31,15 @@ public struct Locked<Value: ~Copyable>: ~Copyable {
     defer { roost_lock_release(word) }
     return try body(&value.pointee)
   }
+
+  /// The same if nobody has the value now; nil, and `body` is not called, if somebody has.
+  public borrowing func withLockIfFree<Result, Failure: Error>(
+    _ body: (inout sending Value) throws(Failure) -> sending Result
+  ) throws(Failure) -> sending Result? {
+    guard roost_lock_try(word) else { return nil }
+    defer { roost_lock_release(word) }
+    return try body(&value.pointee)
+  }
 }
 
 // The value is reached through the lock alone, and came in as `sending`.

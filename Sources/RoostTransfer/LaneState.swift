@@ -63,10 +63,11 @@ struct LaneState<Waiting, Running> {
     waiting.append(WaitingEntry(ticket: ticket, byteCount: byteCount, isStaged: isStaged, job: job))
   }
 
-  /// What can be done now.
-  mutating func next() -> Step {
+  /// What can be done now. Staged jobs can only be done by who has staging memory.
+  mutating func next(canStage: Bool = true) -> Step {
     guard stagedTicket == nil, startingTicket == nil else { return .busy }
     guard let first = waiting.first else { return .idle }
+    guard canStage || !first.isStaged else { return .busy }
     guard admits(first.byteCount) else { return .blocked }
     _ = waiting.removeFirst()
     if first.isStaged { stagedTicket = first.ticket } else { startingTicket = first.ticket }

@@ -8,6 +8,10 @@ enum Limits {
   /// the first copy starts soon; 4 KiB pieces make 2 MiB of them, which is 200 us of copying.
   static let batchPieceCount = 512
 
+  /// A job of more pieces is started by the lane's thread, or by whoever waits for it: writing so many takes 1 to 2 us,
+  /// a tenth of what waking that thread takes, and whoever submits has a model to run.
+  static let immediatePieceCountMax = 256
+
   /// Jobs that the device holds at a time in one direction. More buys nothing, since a stream is ordered, and what the
   /// device holds cannot be cancelled.
   static let runningJobCountMax = 32

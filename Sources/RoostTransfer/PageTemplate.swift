@@ -70,6 +70,23 @@ public final class PageTemplate: Sendable {
     }
   }
 
+  /// Checks the pages of a job.
+  ///
+  /// - Throws: `invalidInput`, which names the page, for a block that is not on the device or an impossible slot.
+  func check(_ pages: UnsafeBufferPointer<PageCopy>) throws(RoostError) {
+    let slotAddressMax = UInt.max - UInt(slotByteCount)
+    var index = 0
+    while index < pages.count {
+      let page = pages[index]
+      guard Int(page.block) < blockCount, page.slotAddress != 0, page.slotAddress <= slotAddressMax else {
+        throw RoostError(
+          .invalidInput, "page \(index) names block \(page.block) of \(blockCount), or no slot",
+          context: [("slotAddress", "0x" + String(page.slotAddress, radix: 16))])
+      }
+      index += 1
+    }
+  }
+
   private static func add(
     _ part: PagePart, number: Int, of regions: [PagedRegion], slotByteCount: Int, to runs: inout RunTable
   ) throws(RoostError) {

@@ -6,8 +6,31 @@ import RoostPrimitives
 final class PieceBatch: @unchecked Sendable {
   private let buffer = UnsafeMutablePointer<CopyPiece>.allocate(capacity: Limits.batchPieceCount)
   private var count = 0
+  /// The pages of the job that is being started.
+  private var pages: [PageCopy] = []
 
   deinit { buffer.deallocate() }
+
+  /// Lists the pages of a job, and says how many there are.
+  ///
+  /// - Throws: `invalidInput` for a page that is no good.
+  func list(_ source: PageSource, for template: PageTemplate) throws(RoostError) -> Int {
+    pages.removeAll(keepingCapacity: true)
+    source.append(to: &pages)
+    if !source.isChecked {
+      try pages.withUnsafeBufferPointer { pages throws(RoostError) in try template.check(pages) }
+    }
+    return pages.count
+  }
+
+  /// Copies the pages that were listed last.
+  func copyListed(
+    _ runs: RunTable, _ direction: TransferDirection, on stream: any DeviceStream
+  ) throws(RoostError) {
+    try pages.withUnsafeBufferPointer { pages throws(RoostError) in
+      try copy(pages, runs, direction, on: stream)
+    }
+  }
 
   /// Copies `pages` on `stream`. Pages may have been handed over in part when it throws.
   func copy(

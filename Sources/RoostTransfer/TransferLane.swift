@@ -4,13 +4,16 @@ import Synchronization
 
 /// One direction of a queue: a stream, the jobs on it, and the thread that starts those that had to wait.
 ///
+/// A small job is started by whoever submits it. A large one, and one that finds others before it, is started by the
+/// lane's thread or by whoever waits for it: writing its pieces takes longer than handing it over.
+///
 /// Locks, in the order in which they are taken: `starter` (held while pieces are handed to the stream, so that jobs
 /// start in order), `state` (short), then the board's own.
 final class TransferLane: Sendable {
   /// A job that waits.
   struct Waiting: Sendable {
     var job: TransferJob
-    var pages: [PageCopy]
+    var source: PageSource
   }
 
   /// A job whose copies the device holds.
@@ -37,7 +40,6 @@ final class TransferLane: Sendable {
   private struct State {
     var jobs = LaneState<Waiting, Running>()
     var events = EventPool()
-    var hasDriver = false
     var isStopped = false
   }
 
@@ -50,6 +52,7 @@ final class TransferLane: Sendable {
   private let starter = Locked(())
   /// Touched only by the holder of `starter`.
   private let batch = PieceBatch()
+  private let hasDriver = Locked(false)
   private let bell = Doorbell()
 
   init(_ direction: TransferDirection, on device: any Device, board: ResultBoard) throws(RoostError) {
@@ -62,27 +65,46 @@ final class TransferLane: Sendable {
 
   /// Starts the job, or makes it wait for the driver.
   func submit(
-    _ job: TransferJob, _ pages: UnsafeBufferPointer<PageCopy>, as ticket: TransferTicket
+    _ job: TransferJob, _ source: PageSource, as ticket: TransferTicket
   ) throws(RoostError) {
-    let byteCount = pages.count * job.template.pageByteCount
+    let byteCount = source.countMax * job.template.pageByteCount
     let isStaged = job.template.isStaged
-    let waits = try starter.withLock { _ throws(RoostError) in
-      if state.withLock({ $0.jobs.reserveStart(ticket, byteCount: byteCount, isStaged: isStaged) }) {
+    if !isStaged, source.countMax * job.template.runs.pieces.count <= Limits.immediatePieceCountMax {
+      // Whoever has the lock starts a job that came before this one, and may take long.
+      let isStarted = try starter.withLockIfFree { _ throws(RoostError) in
+        guard state.withLock({ $0.jobs.reserveStart(ticket, byteCount: byteCount, isStaged: isStaged) }) else {
+          return false
+        }
         do throws(RoostError) {
-          try start(job, pages, as: ticket)
+          try start(job, source, as: ticket)
         } catch {
           state.withLock { $0.jobs.abandonStart() }
           throw error
         }
-        return false
+        return true
       }
-      try startDriver()
-      state.withLock {
-        $0.jobs.enqueue(ticket, byteCount: byteCount, isStaged: isStaged, Waiting(job: job, pages: Array(pages)))
-      }
-      return true
+      if isStarted == true { return }
     }
-    if waits { bell.ring() }
+    try startDriver()
+    state.withLock {
+      $0.jobs.enqueue(ticket, byteCount: byteCount, isStaged: isStaged, Waiting(job: job, source: source))
+    }
+    bell.ring()
+  }
+
+  /// Starts the oldest waiting job on the calling thread, so that who waits for it does not wait for the driver's
+  /// awakening. False if there is none, the device holds enough, the job is staged, or somebody else is at it.
+  func startWaiting() -> Bool {
+    let step = starter.withLockIfFree { _ in startNext(canStage: false) }
+    if case .start? = step { return true }
+    return false
+  }
+
+  /// Starts waiting jobs on the calling thread up to this one, as far as the device takes them.
+  func startWaiting(upTo ticket: TransferTicket) {
+    while case .waiting = whereabouts(of: ticket) {
+      guard case .start? = starter.withLock({ _ in startNext(canStage: false) }) else { return }
+    }
   }
 
   /// Moves jobs whose copies have ended to the board.
@@ -164,10 +186,11 @@ final class TransferLane: Sendable {
   /// Hands a job's copies to the stream. The caller holds `starter`, has reserved the start, and abandons it if this
   /// throws.
   private func start(
-    _ job: TransferJob, _ pages: UnsafeBufferPointer<PageCopy>, as ticket: TransferTicket
+    _ job: TransferJob, _ source: PageSource, as ticket: TransferTicket
   ) throws(RoostError) {
+    let pageCount = try batch.list(source, for: job.template)
     var running = Running(
-      pageCount: pages.count, byteCount: pages.count * job.template.pageByteCount,
+      pageCount: pageCount, byteCount: pageCount * job.template.pageByteCount,
       submittedAt: MonotonicClock().nanoseconds)
     let (start, end) = try takeEvents()
     running.start = start
@@ -175,7 +198,7 @@ final class TransferLane: Sendable {
     do throws(RoostError) {
       if let fence = job.fence { try stream.wait(for: fence) }
       if let start { try stream.record(start) }
-      try batch.copy(pages, job.template.runs, direction, on: stream)
+      try batch.copyListed(job.template.runs, direction, on: stream)
     } catch {
       running.refusal = error
     }
@@ -187,6 +210,8 @@ final class TransferLane: Sendable {
       running.end = nil
     }
     state.withLock { $0.jobs.started(ticket, byteCount: running.byteCount, running) }
+    // Who waits for the job can wait for its event now.
+    board.bell.ring()
   }
 
   private func takeEvents() throws(RoostError) -> (start: (any DeviceEvent)?, end: any DeviceEvent) {
@@ -215,15 +240,18 @@ final class TransferLane: Sendable {
   }
 
   private func cancelled(_ ticket: TransferTicket, _ waiting: Waiting) -> TransferResult {
-    TransferResult(ticket: ticket, outcome: .cancelled, pageCount: waiting.pages.count, byteCount: 0, seconds: 0)
+    TransferResult(
+      ticket: ticket, outcome: .cancelled, pageCount: waiting.source.countMax, byteCount: 0, seconds: 0)
   }
 
   // MARK: - The driver
 
   private func startDriver() throws(RoostError) {
-    guard !state.withLock({ $0.hasDriver }) else { return }
-    try HostThread.start("roost-\(direction)") { self.drive() }.detach()
-    state.withLock { $0.hasDriver = true }
+    try hasDriver.withLock { hasDriver throws(RoostError) in
+      guard !hasDriver else { return }
+      try HostThread.start("roost-\(direction)") { self.drive() }.detach()
+      hasDriver = true
+    }
   }
 
   /// Starts waiting jobs, oldest first, until the lane is stopped.
@@ -231,32 +259,31 @@ final class TransferLane: Sendable {
     var staging: StagedCopy?
     while true {
       let rings = bell.ringCount
-      var step = LaneState<Waiting, Running>.Step.idle
-      var isStopped = false
-      starter.withLock { _ in
-        (step, isStopped) = state.withLock { state in
-          state.isStopped ? (.idle, true) : (state.jobs.next(), false)
-        }
-        guard case .start(let ticket, let waiting, isStaged: false) = step else { return }
-        do throws(RoostError) {
-          try waiting.pages.withUnsafeBufferPointer { pages throws(RoostError) in
-            try start(waiting.job, pages, as: ticket)
-          }
-        } catch {
-          state.withLock { state in
-            state.jobs.abandonStart()
-            board.post(failed(error, ticket, waiting))
-          }
-        }
-      }
-      if isStopped { return }
+      let step = starter.withLock { _ in startNext(canStage: true) }
       switch step {
-      case .start(let ticket, let waiting, isStaged: true): runStaged(ticket, waiting, &staging)
-      case .start: break
-      case .idle, .busy: bell.wait(past: rings, spinNanoseconds: 0, until: .never)
-      case .blocked: waitForFirstRunning()
+      case nil: return
+      case .start(let ticket, let waiting, isStaged: true)?: runStaged(ticket, waiting, &staging)
+      case .start?: break
+      case .idle?, .busy?: bell.wait(past: rings, spinNanoseconds: 0, until: .never)
+      case .blocked?: waitForFirstRunning()
       }
     }
+  }
+
+  /// Starts the oldest waiting job if it can be and is not staged; nil if the lane is stopped. The caller holds
+  /// `starter`.
+  private func startNext(canStage: Bool) -> LaneState<Waiting, Running>.Step? {
+    let step = state.withLock { $0.isStopped ? nil : $0.jobs.next(canStage: canStage) }
+    guard case .start(let ticket, let waiting, isStaged: false)? = step else { return step }
+    do throws(RoostError) {
+      try start(waiting.job, waiting.source, as: ticket)
+    } catch {
+      state.withLock { state in
+        state.jobs.abandonStart()
+        board.post(failed(error, ticket, waiting))
+      }
+    }
+    return step
   }
 
   private func waitForFirstRunning() {
@@ -280,10 +307,13 @@ final class TransferLane: Sendable {
         copy = try StagedCopy(direction, on: device, stream: stream)
         staging = copy
       }
-      try copy.run(waiting.job, waiting.pages) { state.withLock { $0.isStopped } }
-      let byteCount = waiting.pages.count * waiting.job.template.pageByteCount
+      var pages: [PageCopy] = []
+      waiting.source.append(to: &pages)
+      try pages.withUnsafeBufferPointer { pages throws(RoostError) in try waiting.job.template.check(pages) }
+      try copy.run(waiting.job, pages) { state.withLock { $0.isStopped } }
+      let byteCount = pages.count * waiting.job.template.pageByteCount
       let result = TransferResult(
-        ticket: ticket, outcome: .done, pageCount: waiting.pages.count, byteCount: byteCount,
+        ticket: ticket, outcome: .done, pageCount: pages.count, byteCount: byteCount,
         seconds: Double(clock.nanoseconds &- start) / 1e9)
       state.withLock { state in
         state.jobs.endStaging()
@@ -300,6 +330,7 @@ final class TransferLane: Sendable {
   }
 
   private func failed(_ error: RoostError, _ ticket: TransferTicket, _ waiting: Waiting) -> TransferResult {
-    TransferResult(ticket: ticket, outcome: .failed(error), pageCount: waiting.pages.count, byteCount: 0, seconds: 0)
+    TransferResult(
+      ticket: ticket, outcome: .failed(error), pageCount: waiting.source.countMax, byteCount: 0, seconds: 0)
   }
 }

@@ -8,9 +8,9 @@ import Synchronization
 /// alive, and their pages untouched, from `submit` until the job's result is taken; a store may be read and a load
 /// overwritten by nobody meanwhile.
 ///
-/// `submit` returns at once. A few jobs a direction are with the device; the rest wait and can be cancelled. A job whose
-/// template is staged is driven by a thread of the lane, as are jobs that had to wait, so that they go on whether or
-/// not anybody polls. Jobs of one direction start in the order of their submission.
+/// `submit` returns at once. A few jobs a direction are with the device; the rest wait and can be cancelled. A job of
+/// many pieces, one that had to wait, and one whose template is staged are started by a thread of the lane, so that they
+/// go on whether or not anybody polls. Jobs of one direction start in the order of their submission.
 ///
 /// After a failed copy every job that was then with the device in that direction reports the failure, even one whose
 /// copies were complete but not yet polled for; then the stream is reset and later jobs run. Thread-safe.
@@ -44,13 +44,19 @@ public final class TransferQueue: Sendable {
   public func submit(
     _ job: TransferJob, _ pages: UnsafeBufferPointer<PageCopy>
   ) throws(RoostError) -> TransferTicket {
+    try job.template.check(pages)
+    return try submit(job, PageSource(checked: pages))
+  }
+
+  /// The same with pages that are listed when the job starts: at once if they are few, by the lane's thread or whoever
+  /// waits for the job if they are many. A page that is no good then fails the job before anything is copied.
+  public func submit(_ job: TransferJob, _ source: PageSource) throws(RoostError) -> TransferTicket {
     guard !isClosed.load(ordering: .acquiring) else { throw RoostError(.stale, "the transfer queue is closed") }
-    try TransferQueue.check(pages, job.template)
     try board.open()
     let count = ticketCount.wrappingAdd(1, ordering: .relaxed).newValue
     let ticket = TransferTicket(count: count, direction: job.direction)
     do {
-      try lane(of: ticket).submit(job, pages, as: ticket)
+      try lane(of: ticket).submit(job, source, as: ticket)
     } catch {
       board.abandon()
       throw error
@@ -78,6 +84,7 @@ public final class TransferQueue: Sendable {
       switch lane.whereabouts(of: ticket) {
       case .running(let event): try? event.wait(until: deadline)
       case .waiting:
+        if lane.startWaiting() { continue }
         let slice = Deadline.after(seconds: Limits.driverPatienceSeconds)
         board.bell.wait(past: rings, spinNanoseconds: Limits.spinNanoseconds, until: min(slice, deadline))
       case .gone:
@@ -95,10 +102,11 @@ public final class TransferQueue: Sendable {
   @discardableResult
   public func cancel(_ ticket: TransferTicket) -> Bool { lane(of: ticket).cancel(ticket) }
 
-  /// An event that completes with the job's copies, for a stream that must wait for them; nil while the job still
-  /// waits to be started, is staged, or after its end. The event stays good after the job's end.
+  /// An event that completes with the job's copies, for a stream that must wait for them; nil while the device does not
+  /// take the job yet, while it is staged, or after its end. The event stays good after the job's end.
   public func completionEvent(of ticket: TransferTicket) -> (any DeviceEvent)? {
-    lane(of: ticket).exposeEvent(of: ticket)
+    lane(of: ticket).startWaiting(upTo: ticket)
+    return lane(of: ticket).exposeEvent(of: ticket)
   }
 
   /// Accepts no more jobs, cancels those that wait, and waits for those that run. Results can still be taken.
@@ -117,21 +125,4 @@ public final class TransferQueue: Sendable {
   }
 
   private func lane(of ticket: TransferTicket) -> TransferLane { ticket.direction == .store ? store : load }
-
-  private static func check(
-    _ pages: UnsafeBufferPointer<PageCopy>, _ template: PageTemplate
-  ) throws(RoostError) {
-    let blockCount = template.blockCount
-    let slotAddressMax = UInt.max - UInt(template.slotByteCount)
-    var index = 0
-    while index < pages.count {
-      let page = pages[index]
-      guard Int(page.block) < blockCount, page.slotAddress != 0, page.slotAddress <= slotAddressMax else {
-        throw RoostError(
-          .invalidInput, "page \(index) names block \(page.block) of \(blockCount), or no slot",
-          context: [("slotAddress", "0x" + String(page.slotAddress, radix: 16))])
-      }
-      index += 1
-    }
-  }
 }

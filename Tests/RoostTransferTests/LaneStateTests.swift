@@ -67,6 +67,17 @@ import Testing
     guard case .start(ticket(2), 2, isStaged: false) = lane.next() else { Issue.record("not started"); return }
   }
 
+  @Test func leavesStagedJobsToWhoHasStagingMemory() {
+    var lane = Lane()
+    lane.enqueue(ticket(1), byteCount: 1, isStaged: true, 1)
+    lane.enqueue(ticket(2), byteCount: 1, isStaged: false, 2)
+    guard case .busy = lane.next(canStage: false) else { Issue.record("took a staged job, or the one behind"); return }
+    guard case .start(ticket(1), 1, isStaged: true) = lane.next() else {
+      Issue.record("the staged job is gone")
+      return
+    }
+  }
+
   @Test func startsNothingAfterAFailureUntilAllHasEnded() {
     var lane = Lane()
     for count in 1...2 as ClosedRange<UInt64> {

@@ -223,6 +223,53 @@ func failure(_ result: TransferResult) -> RoostError.Code? {
     #expect(calls.last ?? 0 <= calls[0])
   }
 
+  @Test func offersTheEventOfALargeJobAtOnce() throws {
+    let scene = try Scene()
+    let fence = try Fence(on: scene.cpu)
+    let large = try scene.submit(.store, scene.allPages + [scene.page(0, slot: 0)], fence: fence.event)
+    let event = try #require(scene.queue.completionEvent(of: large))
+    #expect(!event.isComplete)
+    fence.open()
+    try event.wait(until: patience())
+    #expect(try scene.queue.wait(for: large, until: patience()).isDone)
+  }
+
+  @Test func failsAJobWhosePagesTurnOutToBeNoGood() throws {
+    let scene = try Scene()
+    let before = Memory(copyOf: scene.slots)
+    for count in [2, 65] {
+      let source = PageSource(countMax: count) { pages in
+        pages.append(scene.page(0, slot: 0))
+        pages.append(PageCopy(block: UInt32(Scene.blockCount), slotAddress: scene.slots.address))
+      }
+      let job = TransferJob(.store, template: scene.template)
+      var code: RoostError.Code?
+      do throws(RoostError) {
+        code = failure(try scene.queue.wait(for: scene.queue.submit(job, source), until: patience()))
+      } catch {
+        code = error.code
+      }
+      #expect(code == .invalidInput, "\(count) pages")
+    }
+    #expect(memcmp(scene.slots.buffer.baseAddress!, before.buffer.baseAddress!, before.buffer.count) == 0)
+    var results: [TransferResult] = []
+    #expect(scene.queue.poll(into: &results) == 0)
+  }
+
+  @Test func aSmallJobDoesNotOvertakeALargeOne() throws {
+    let scene = try Scene()
+    let fence = try Fence(on: scene.cpu)
+    // One page more than is started at once; the last one is the first again, with the same bytes.
+    let large = try scene.submit(.store, scene.allPages + [scene.page(0, slot: 0)], fence: fence.event)
+    let small = try scene.submit(.store, [scene.page(7, slot: 7)])
+    let error = #expect(throws: RoostError.self) { _ = try scene.queue.wait(for: small, until: .after(seconds: 0.05)) }
+    #expect(error?.code == .timedOut)
+    fence.open()
+    #expect(try scene.queue.wait(for: small, until: patience()).isDone)
+    #expect(try scene.queue.wait(for: large, until: patience()).isDone)
+    #expect(scene.device.copyCalls == [260, 4])
+  }
+
   @Test(arguments: efficientRuns) func reportsAFailedCopyAndGoesOnWithTheNextJob(efficientRunBytes: Int) throws {
     let scene = try Scene(efficientRunBytes: efficientRunBytes)
     scene.device.faults.withLock { $0.copiesBeforeFailure = 0 }

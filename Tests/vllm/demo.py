@@ -133,9 +133,10 @@ def measure(roost: Child, bare: Child, length: int) -> dict:
     for _ in range(COLD_ROUNDS.get(length, 1)):
         row["cold"].append(roost.ask("cold", length)["ms"])
     bare.ask("cold", length)
-    for _ in range(WARM_ROUNDS):
-        row["bare"].append(bare.ask("limit", length)["ms"])
-        row["limit"].append(roost.ask("limit", length)["ms"])
+    for turn in range(WARM_ROUNDS):
+        # In turns, because whoever comes first finds what the load before has left in the processor's caches.
+        for kind, engine in [("bare", bare), ("limit", roost)][:: 1 if turn % 2 else -1]:
+            row[kind].append(engine.ask("limit", length)["ms"])
         loaded = roost.ask("roost", length)
         row["roost"].append(loaded["ms"])
         row["copy"].append(loaded["copy_ms"])

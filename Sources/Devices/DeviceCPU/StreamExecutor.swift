@@ -9,7 +9,7 @@ import Synchronization
 /// 3. The stream's end closes it: the thread finishes what is queued, ends, and drops the last reference.
 ///
 /// Whoever holds the claim executes: the thread, or for small copies a waiter that would otherwise only watch. Handing
-/// 64 KiB to a thread that the system has put aside costs a hundred times the copy.
+/// 64 KiB to a thread that the system has put aside costs a hundred times the copy. In a large copy waiters take part.
 final class StreamExecutor: Sendable {
   private struct Queue {
     var waiting: [StreamOperation] = []
@@ -34,6 +34,8 @@ final class StreamExecutor: Sendable {
   /// Copies up to this number are skipped: all of them after a failure, those queued before it was forgotten later.
   /// Beside the lock, because every copy asks.
   private let skippedCount = Atomic<UInt64>(0)
+  /// The large copy that the holder of the claim carries out; waiters may take part.
+  private let shared = Locked<SharedCopy?>(nil)
   private let submission = Doorbell()
   private let copyVariant: CInt
   let spinNanoseconds: UInt64
@@ -112,7 +114,7 @@ final class StreamExecutor: Sendable {
     while true {
       let rings = completion.ringCount
       if isDone() { return true }
-      if !deadline.hasPassed() { help(until: isDone) }
+      if !deadline.hasPassed() { help(until: deadline, isDone) }
       if !completion.wait(past: rings, spinNanoseconds: spinNanoseconds, until: deadline) { return isDone() }
     }
   }
@@ -138,9 +140,14 @@ final class StreamExecutor: Sendable {
     }
   }
 
-  /// Executes small operations on the calling thread while nobody else executes, until `isDone`.
-  private func help(until isDone: () -> Bool) {
-    guard claim() else { return }
+  /// Executes small operations on the calling thread while nobody else executes, or takes part in a large copy, until
+  /// `isDone`.
+  private func help(until deadline: Deadline, _ isDone: () -> Bool) {
+    guard claim() else {
+      guard let copy = shared.withLock({ $0 }) else { return }
+      while !deadline.hasPassed(), copy.copyNext() {}
+      return
+    }
     while !isDone(), let operation = peekNext(), operation.isSmall { if takeNext() != nil { execute(operation) } }
     releaseClaim()
   }
@@ -210,22 +217,24 @@ final class StreamExecutor: Sendable {
     switch operation {
     case .copyOne(let piece):
       guard CopyCheck.isValid(piece) else { return CopyCheck.error(of: piece, index: 0) }
-      withUnsafePointer(to: piece) { copy(UnsafeBufferPointer(start: $0, count: 1)) }
+      withUnsafePointer(to: piece) { CopyLoop.copy(UnsafeBufferPointer(start: $0, count: 1), variant: copyVariant) }
       return nil
     case .copyMany(let array):
       if let index = array.firstBad { return CopyCheck.error(of: array.pieces[index], index: index) }
-      copy(array.pieces)
+      if operation.isSmall { CopyLoop.copy(array.pieces, variant: copyVariant) } else { copyTogether(array) }
       return nil
     case .copyRows(let rows): return copy(rows)
     case .record, .wait, .call: return nil
     }
   }
 
-  private func copy(_ pieces: UnsafeBufferPointer<CopyPiece>) {
-    guard let start = pieces.baseAddress else { return }
-    // The C structure has the same three words (CopyPiece's documentation promises them).
-    let raw = UnsafeRawPointer(start).assumingMemoryBound(to: roost_copy_piece.self)
-    roost_copy_pieces_variant(raw, pieces.count, copyVariant)
+  private func copyTogether(_ array: PieceArray) {
+    let copy = SharedCopy(array, copyVariant: copyVariant)
+    shared.withLock { $0 = copy }
+    // For those who wait for the end of it already.
+    completion.ring()
+    copy.finish(spinNanoseconds: spinNanoseconds)
+    shared.withLock { $0 = nil }
   }
 
   private func copy(_ rows: StridedCopy) -> RoostError? {

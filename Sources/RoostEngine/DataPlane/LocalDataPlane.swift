@@ -25,8 +25,6 @@ public final class LocalDataPlane: DataPlane {
   /// Jobs in flight, in the order of their submission: an array, because the one that ends is mostly among the oldest.
   private struct Jobs {
     var running: [Running] = []
-    /// Reused by every submission.
-    var pages: [PageCopy] = []
 
     mutating func take(_ ticket: TransferTicket) -> Running? {
       running.firstIndex { $0.ticket == ticket }.map { running.remove(at: $0) }
@@ -36,8 +34,7 @@ public final class LocalDataPlane: DataPlane {
   private struct Running {
     var ticket: TransferTicket
     var lease: LeaseID?
-    var failedBlocks: [Int]
-    var blockCount: Int
+    var pages: BlockPages
   }
 
   /// Waits for copies that run, so that no memory goes and no fence falls under them.
@@ -131,53 +128,20 @@ public final class LocalDataPlane: DataPlane {
   private func start(
     _ job: CopyJob, _ template: PageTemplate, _ blocks: UnsafeBufferPointer<BlockCopy>, _ fence: (any DeviceEvent)?
   ) throws(RoostError) -> JobID {
+    for index in 0..<blocks.count where Int(blocks[index].block) >= template.blockCount {
+      throw RoostError(
+        .invalidInput, "page \(index) names block \(blocks[index].block) of \(template.blockCount)")
+    }
     let direction: TransferDirection = job.verb == .store ? .store : .load
     let transfer = TransferJob(direction, template: template, fence: fence)
+    let pages = BlockPages(blocks, view.reader, job.verb, slotByteCount: template.slotByteCount)
     let ticket = try jobs.withLock { jobs throws(RoostError) in
-      var failed: [Int] = []
-      jobs.pages.removeAll(keepingCapacity: true)
-      jobs.pages.reserveCapacity(blocks.count)
-      let reader = view.reader
-      var patience = Limits.rowReadCountMax
-      for index in 0..<blocks.count {
-        let block = blocks[index]
-        guard let standing = LocalDataPlane.standing(of: block.slot, reader, &patience),
-          LocalDataPlane.isCurrent(block, standing, job.verb, slotByteCount: template.slotByteCount)
-        else {
-          failed.append(index)
-          continue
-        }
-        jobs.pages.append(
-          PageCopy(block: block.block, slotAddress: UInt(bitPattern: reader.memory.address(of: block.slot))))
-      }
       // Under the lock, so that nobody polls the ticket before it is known here.
-      let ticket = try jobs.pages.withUnsafeBufferPointer { pages throws(RoostError) in
-        try queue.submit(transfer, pages)
-      }
-      jobs.running.append(
-        Running(ticket: ticket, lease: job.lease, failedBlocks: failed, blockCount: blocks.count))
+      let ticket = try queue.submit(transfer, pages.source)
+      jobs.running.append(Running(ticket: ticket, lease: job.lease, pages: pages))
       return ticket
     }
     return JobID(rawValue: ticket.rawValue)
-  }
-
-  /// A row that is being written looks empty for a moment, so an empty one is looked at again - some times a job, not a
-  /// block, so that a job whose slots have all been freed does not keep others waiting.
-  private static func standing(of slot: SlotNumber, _ reader: SlotReader, _ patience: inout Int) -> SlotStanding? {
-    while true {
-      let standing = reader.standing(of: slot)
-      guard standing?.state == .empty, patience > 0 else { return standing }
-      patience -= 1
-      HostThread.sleep(seconds: Limits.rowReadPauseSeconds)
-    }
-  }
-
-  /// Whether the slot still belongs to the block that the job means.
-  private static func isCurrent(
-    _ block: BlockCopy, _ standing: SlotStanding, _ verb: CopyVerb, slotByteCount: Int
-  ) -> Bool {
-    guard standing.generation == block.generation, standing.slotByteCount == slotByteCount else { return false }
-    return verb == .load ? standing.state == .ready || standing.state == .sealed : standing.state == .filling
   }
 
   /// See `DataPlane`.
@@ -237,13 +201,13 @@ public final class LocalDataPlane: DataPlane {
     if let engine, let lease = running.lease { engine.copiesEnd(lease, attachment: Limits.localAttachment) }
     var job = JobResult(
       job: JobID(rawValue: result.ticket.rawValue), lease: running.lease, outcome: .done,
-      failedBlocks: running.failedBlocks, byteCount: result.byteCount, seconds: result.seconds)
+      failedBlocks: running.pages.failedBlocks, byteCount: result.byteCount, seconds: result.seconds)
     switch result.outcome {
     case .done: break
     case .cancelled: job.outcome = .cancelled
     case .failed(let error): job.outcome = .failed(error)
     }
-    if !result.isDone { job.failedBlocks = Array(0..<running.blockCount) }
+    if !result.isDone { job.failedBlocks = Array(0..<running.pages.count) }
     return job
   }
 }

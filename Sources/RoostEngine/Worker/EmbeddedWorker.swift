@@ -195,6 +195,9 @@ public final class EmbeddedWorker: Sendable {
   /// way. The thread takes them in at once; this waits for it, which happens once for each chunk of the pool.
   private func awaitSlots(of blocks: UnsafeBufferPointer<BlockCopy>) {
     let memory = link.memory
+    var highest = 0
+    for index in 0..<blocks.count { highest = max(highest, Int(blocks[index].slot.rawValue)) }
+    guard highest >= memory.knownSlotCount else { return }
     let deadline = Deadline.after(seconds: Limits.slotNewsSeconds)
     for block in blocks where !memory.isKnown(block.slot) && Int(block.slot.rawValue) < memory.slotCountMax {
       while !memory.isKnown(block.slot), !deadline.hasPassed(), !isLost.load(ordering: .acquiring) {

@@ -17,11 +17,13 @@ static void take_slowly(uint32_t *word) {
   while (__atomic_exchange_n(word, AWAITED, __ATOMIC_ACQUIRE) != FREE) roost_futex_wait(word, AWAITED, UINT64_MAX);
 }
 
-void roost_lock_take(uint32_t *word) {
+bool roost_lock_try(uint32_t *word) {
   uint32_t free = FREE;
-  if (__builtin_expect(!__atomic_compare_exchange_n(word, &free, TAKEN, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 0)) {
-    take_slowly(word);
-  }
+  return __atomic_compare_exchange_n(word, &free, TAKEN, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void roost_lock_take(uint32_t *word) {
+  if (__builtin_expect(!roost_lock_try(word), 0)) take_slowly(word);
 }
 
 void roost_lock_release(uint32_t *word) {
