@@ -165,7 +165,7 @@ class Host:
 
         context = self.core.vllm_config.compilation_config.static_forward_context
         groups = self.core.scheduler.kv_cache_config.transfer_groups
-        tensors = [[context[name].kv_cache for name in group.layer_names] for group in groups]
+        tensors = [[part for name in group.layer_names for part in _parts(context[name].kv_cache)] for group in groups]
         worker = get_kv_transfer_group().worker_side
         attach = worker._open_worker
         worker._open_worker = lambda ticket: RecordingWorker(attach(ticket), tensors)
@@ -183,6 +183,11 @@ class Host:
         """Ends the engine, so that another can take its place."""
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
+
+
+def _parts(cache: Any) -> list[Any]:
+    """A layer's cache; of a layer with states each of them."""
+    return list(cache) if isinstance(cache, (list, tuple)) else [cache]
 
 
 def prepare(in_process: bool) -> None:

@@ -1,5 +1,5 @@
 """Makes the tiny random models of the tests: a Llama with grouped heads, a DeepSeek-V2 with latent attention, a Gemma-3
-with windows.
+with windows, an LFM2 with states.
 
 Embeddings are not tied and weights are drawn wide, so that a wrong byte in the KV cache changes the tokens.
 """
@@ -7,6 +7,7 @@ Embeddings are not tied and weights are drawn wide, so that a wrong byte in the 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from transformers import (
     DeepseekV2ForCausalLM,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -77,6 +80,23 @@ def gemma(folder: Path, seed: int = 7) -> Path:
     return _save(Gemma3ForCausalLM(config).float(), folder)
 
 
+def lfm2(folder: Path, seed: int = 7) -> Path:
+    """2 layers with the state of a short convolution and 2 with full attention, in turns."""
+    torch.manual_seed(seed)
+    config = Lfm2Config(
+        vocab_size=VOCABULARY, hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=4096, initializer_range=0.05, conv_L_cache=3,
+        layer_types=["conv", "full_attention"] * 2, **_TOKENS,
+    )  # fmt: skip
+    _save(Lfm2ForCausalLM(config).float(), folder)
+    # What vLLM reads and the published models have, but not the class that made this one.
+    told = json.loads((folder / "config.json").read_text())
+    told |= {"conv_dim": 256, "conv_dim_out": 256, "block_dim": 256, "block_ff_dim": 512, "block_norm_eps": 1e-5}
+    told |= {"block_auto_adjust_ff_dim": False, "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.0}
+    (folder / "config.json").write_text(json.dumps(told))
+    return folder
+
+
 def demo(folder: Path) -> Path:
     """12 layers with 4 KV heads of 128 in float32: 48 KiB of KV cache a token, and a prefill of seconds on any CPU."""
     torch.manual_seed(3)
@@ -94,6 +114,7 @@ def ensure(root: Path, *names: str) -> dict[str, Path]:
         "llama-other-weights": lambda folder: llama(folder, seed=4321),
         "deepseek": deepseek,
         "gemma": gemma,
+        "lfm2": lfm2,
         "demo": demo,
     }
     folders: dict[str, Path] = {}
@@ -107,7 +128,7 @@ def ensure(root: Path, *names: str) -> dict[str, Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
-    parser.add_argument("names", nargs="*", default=["llama", "llama-other-weights", "deepseek", "gemma"])
+    parser.add_argument("names", nargs="*", default=["llama", "llama-other-weights", "deepseek", "gemma", "lfm2"])
     options = parser.parse_args()
     for made in ensure(options.root, *options.names).values():
         print(made)

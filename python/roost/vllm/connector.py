@@ -159,7 +159,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
                 tensor_size=self._vllm_config.parallel_config.tensor_parallel_size,
                 replicas=replicas(self._vllm_config, group.kv_cache_spec, config.kv_tp_replicas),
                 layers=pages.layers,
-                inner_format=inner_format(self._vllm_config, tensors),
+                inner_format=inner_format(self._vllm_config, group.kv_cache_spec, tensors),
             )
             found.append((pages, own))
         self.worker_side.register(*zip(*found))

@@ -31,7 +31,13 @@ def require_supported(config: Any, cache: Any) -> None:
     parallel = config.parallel_config
     if parallel.decode_context_parallel_size > 1 or parallel.prefill_context_parallel_size > 1:
         raise UnsupportedLayout("Roost does not support context parallelism yet")
-    if len(cache.transfer_groups) > 1 and parallel.pipeline_parallel_size > 1:
+    groups = groups_of(cache)
+    if any(group.kind == STATE for group in groups):
+        if len({group.kind for group in groups}) == 1:
+            raise UnsupportedLayout("Roost does not keep models that have states alone yet: no layer has attention")
+        if parallel.tensor_parallel_size > 1:
+            raise UnsupportedLayout("Roost does not support models with states under tensor parallelism yet")
+    if len(groups) > 1 and parallel.pipeline_parallel_size > 1:
         raise UnsupportedLayout("Roost does not split models with several groups of layers into pipeline stages yet")
 
 
@@ -45,10 +51,24 @@ def _group(spec: Any, number: int) -> Group:
     elif isinstance(spec, SlidingWindowSpec) and not isinstance(spec, SlidingWindowMLASpec):
         # The window counts the token to be computed.
         return Group(WINDOW, spec.block_size, number, spec.sliding_window - 1 + spec.extra_retained_tokens)
+    elif isinstance(spec, MambaSpec):
+        return _state_group(spec, number)
     raise UnsupportedLayout(
-        f"this Roost keeps full attention, MLA and sliding windows; this model has {type(spec).__name__}. For models "
+        f"this Roost keeps full attention, MLA, sliding windows and states; this model has {type(spec).__name__}. For models "
         "that mix kinds of attention, --disable-hybrid-kv-cache-manager may help"
     )
+
+
+def _state_group(spec: MambaSpec, number: int) -> Group:
+    """States, of which only those at some boundaries are ever whole: the mode in which vLLM can find them again."""
+    if spec.mamba_cache_mode != "align":
+        raise UnsupportedLayout(
+            f'the states of this model are not kept at the boundaries of blocks (mode "{spec.mamba_cache_mode}"); add '
+            "--enable-prefix-caching --mamba-cache-mode align"
+        )
+    if spec.num_speculative_blocks or spec.num_prefill_checkpoint_blocks:
+        raise UnsupportedLayout("Roost does not keep states of models that speculate, or checkpoint inside a block, yet")
+    return Group(STATE, spec.block_size, number)
 
 
 def replicas(config: Any, spec: Any, told: int) -> int:
@@ -61,7 +81,7 @@ def replicas(config: Any, spec: Any, told: int) -> int:
     return max(1, size // config.model_config.get_total_num_kv_heads())
 
 
-def inner_format(config: Any, tensors: dict[str, Any]) -> str:
+def inner_format(config: Any, spec: Any, tensors: dict[str, Any]) -> str:
     """What decides how a kernel lays out the inside of a row: which it is, instruction set, types, vLLM's version."""
     import vllm
 
@@ -72,7 +92,10 @@ def inner_format(config: Any, tensors: dict[str, Any]) -> str:
         kernel = layer.get_attn_backend().get_name() if layer is not None else "unknown"
         tensor = tensors[name]
         tokens, content = tensor.shape[2:]
-        kernels.add(f"{kernel} {getattr(layer, 'isa', '')} {tensor.dtype} {tokens}x{content}")
+        inside = f"{tensor.dtype} {tokens}x{content}"
+        if isinstance(spec, MambaSpec):
+            inside = ", ".join(f"{kind} {list(shape)}" for shape, kind in zip(spec.shapes, spec.dtypes))
+        kernels.add(f"{kernel} {getattr(layer, 'isa', '')} {inside}")
     return f"vllm {'.'.join(vllm.__version__.split('.')[:2])}: {'; '.join(sorted(kernels))}"
 
 
