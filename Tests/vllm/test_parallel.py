@@ -95,13 +95,14 @@ class TwoRanks(unittest.TestCase):
         self.assertEqual(len(loaded), sum(_cached(prompt) // hosts.BLOCK for prompt in BY_ONE))
         self.assertEqual({line["rank"] for line in lines if line["verb"] == "load"}, {0, 1})
 
-    def test_3_a_rank_that_dies_with_a_store_under_way_ends_the_engine(self):
-        self.start([BARELY_STORED], 2, death="1 store after").died()
+    def test_3_the_first_rank_dying_with_a_store_under_way_ends_the_engine(self):
+        self.start([BARELY_STORED], 2, death="0 store after").died()
         self.compare(self.read())
 
-    def test_4_a_rank_that_dies_before_a_load_ends_the_engine(self):
-        self.start(BY_TWO[:1], 2, death="1 load before").died()
-        self.compare(self.read())
+    def test_4_a_rank_that_dies_before_or_in_a_load_ends_the_engine(self):
+        for death in ("1 load before", "0 load after"):
+            self.start(BY_TWO[:1], 2, death=death).died()
+            self.compare(self.read())
 
     def test_5_nothing_that_a_dead_rank_had_a_part_in_is_found_unless_it_is_whole(self):
         (engine,) = self.start(PROMPTS, 1).ended()
