@@ -111,4 +111,4 @@ def run(kern,args,grid,block,mem,shared=0,stats=None):
                 if op=='cp.async.bulk.commit_group': groups.append(cur);cur=[]; continue
                 if op.startswith('cp.async.bulk.wait_group'):
                     n=int(a[0]); groups=groups[len(groups)-n:] if n and len(groups)>n else (groups if n else []); continue
-                raise NotImplementedError(body)
+                raise ValueError(f'an instruction that is not known here: {body}')
