@@ -7,6 +7,7 @@ public enum Benches {
     PolicyBench.bench,
     PoolBench.bench,
     DiskBench.bench,
+    PromotionBench.bench,
     CompressionBench.bench,
     .transfer,
     .overhead,
