@@ -76,8 +76,10 @@ public final class Engine: Sendable {
     }
     tier = configuration.tier.map { [pool] in TierLink($0, pool) }
     if let setup = configuration.tier {
+      // A page is worth a write if it is asked for again before the tier would have lost it: remembered as long as that.
+      let pagesBelow = setup.tier.usage.capacityBytes / (sizes.min() ?? 1)
       state.books = try TierBooks(
-        setup, classCount: sizes.count, blockCount: slotCount, at: configuration.clock.nanoseconds)
+        setup, classCount: sizes.count, blockCount: max(slotCount, pagesBelow), at: configuration.clock.nanoseconds)
     }
     self.state = Guarded(state)
   }

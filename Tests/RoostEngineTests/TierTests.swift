@@ -235,6 +235,18 @@ import Testing
     #expect(harness.engine.statistics.tier?.notWorthAWrite ?? 0 > 0)
   }
 
+  @Test func aPageIsKnownAgainAsLongAsTheTierWouldHaveKeptIt() throws {
+    let tier = MemoryTier(capacity: .mebibytes(64))
+    let harness = try TierTests.driven(slots: 8, tier) { setup, _ in setup.admission = .again }
+    try harness.store([1])
+    for first in stride(from: 100, to: 900, by: 8) as StrideTo<UInt64> { try harness.store(Array(first..<first + 8)) }
+    TierTests.settle(harness.engine)
+    #expect(tier.usage.pageCount == 0)
+    try harness.store([1])
+    TierTests.settle(harness.engine)
+    #expect(tier.usage.pageCount == 1, "800 other blocks in a pool of 8 are few for a tier of 4,096")
+  }
+
   @Test func nothingIsWrittenWhereAdmissionIsOff() throws {
     let tier = MemoryTier(capacity: .mebibytes(64))
     let harness = try TierTests.driven(tier) { setup, _ in setup.admission = .none }

@@ -7,7 +7,7 @@ import RoostPrimitives
 /// not fit is dropped, so that writes never hold up a request.
 struct DemoteLedger {
   private let admission: TierSetup.Admission
-  /// How often each key was asked for lately, far beyond what the pool holds.
+  /// How often each key was asked for lately, far beyond what pool and tier hold.
   private var sightings: Sightings
   private var queue: [Key] = []
   private var taken = 0
