@@ -70,7 +70,7 @@ let package = Package(
 
     module("RoostPrimitives", ["CRoostPlatform", "CCrypto", "CXXHash"]),
     module("RoostLayout", ["RoostPrimitives"]),
-    module("RoostDevice", ["RoostPrimitives"]),
+    module("RoostDevice", ["RoostPrimitives", "CRoostPlatform"]),
     module("RoostBlocks", ["RoostPrimitives"]),
     module("RoostPool", ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"]),
     module("RoostTransfer", ["RoostPrimitives", "RoostLayout", "RoostDevice", "CRoostPlatform"]),
@@ -179,7 +179,8 @@ let package = Package(
       // Tests take functions out by name: what the library calls of its own must not be looked up.
       linkerSettings: [.unsafeFlags(["-Xlinker", "-Bsymbolic"])]),
     .executableTarget(
-      name: "DeviceProbe", dependencies: ["RoostPrimitives", "RoostDevice", "DeviceCUDA"], path: "Tests/DeviceProbe",
+      name: "DeviceProbe", dependencies: ["RoostPrimitives", "RoostDevice", "DeviceCPU", "DeviceCUDA"],
+      path: "Tests/DeviceProbe",
       swiftSettings: swiftSettings),
     tests(
       "SimulationTests",

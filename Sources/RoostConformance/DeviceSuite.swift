@@ -11,7 +11,7 @@ public enum DeviceSuite {
 
   /// Every check.
   public static let checks: [Check] =
-    memoryChecks + copyChecks + streamChecks + eventChecks + failureChecks + capabilityChecks
+    memoryChecks + copyChecks + streamChecks + eventChecks + failureChecks + capabilityChecks + togetherChecks
 
   /// Asks one subject.
   public static func verdict(on check: Check, of subject: DeviceSubject) -> ConformanceVerdict {

@@ -51,6 +51,59 @@ public final class MaskedDevice: Device {
 
   /// The other device's.
   public func synchronize(until deadline: Deadline) throws(RoostError) { try device.synchronize(until: deadline) }
+
+  /// The other device's, unless it is hidden.
+  public func exportMemory(_ memory: DeviceMemory) throws(RoostError) -> SharedMemoryHandle {
+    try require(.interProcessMemory)
+    return try device.exportMemory(memory)
+  }
+
+  /// The other device's, unless it is hidden.
+  public func importMemory(_ handle: SharedMemoryHandle) throws(RoostError) -> DeviceMemory {
+    try require(.interProcessMemory)
+    return try device.importMemory(handle)
+  }
+
+  /// The other device's, unless it is hidden.
+  public func readFile(
+    descriptor: CInt, fileOffset: Int, into address: UInt, byteCount: Int
+  ) throws(RoostError) -> Int {
+    try require(.directStorage)
+    return try device.readFile(descriptor: descriptor, fileOffset: fileOffset, into: address, byteCount: byteCount)
+  }
+
+  /// The other device's, unless it is hidden.
+  public func writeFile(
+    descriptor: CInt, fileOffset: Int, from address: UInt, byteCount: Int
+  ) throws(RoostError) {
+    try require(.directStorage)
+    try device.writeFile(descriptor: descriptor, fileOffset: fileOffset, from: address, byteCount: byteCount)
+  }
+
+  /// The other device's, unless it is hidden.
+  public func makeCollective(rank: Int, rankCount: Int, rendezvous: String) throws(RoostError) -> any Collective {
+    try require(.collectives)
+    return MaskedCollective(try device.makeCollective(rank: rank, rankCount: rankCount, rendezvous: rendezvous))
+  }
+}
+
+/// A collective that takes masked streams.
+final class MaskedCollective: Collective {
+  private let unmasked: any Collective
+
+  init(_ collective: any Collective) { unmasked = collective }
+
+  var rank: Int { unmasked.rank }
+  var rankCount: Int { unmasked.rankCount }
+
+  func allReduceSum(address: UInt, count: Int, on stream: any DeviceStream) throws(RoostError) {
+    try unmasked.allReduceSum(address: address, count: count, on: (stream as? MaskedStream)?.unmasked ?? stream)
+  }
+
+  func allGather(source: UInt, target: UInt, byteCount: Int, on stream: any DeviceStream) throws(RoostError) {
+    try unmasked.allGather(
+      source: source, target: target, byteCount: byteCount, on: (stream as? MaskedStream)?.unmasked ?? stream)
+  }
 }
 
 /// A stream of a masked device.

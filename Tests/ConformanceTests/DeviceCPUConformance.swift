@@ -28,6 +28,7 @@ import Testing
 
   private static let hidden = masks(of: [
     .hostAddressable, .asynchronousCopy, .batchedCopy, .stridedCopy, .hostRegistration, .eventTiming, .hostCallbacks,
+    .interProcessMemory, .directStorage, .collectives,
   ]).map { mask in
     let plain = subject("cpu")
     return DeviceSubject("cpu \(mask.name)", hold: plain.hold) { () throws(RoostError) in

@@ -1,3 +1,4 @@
+import DeviceCPU
 import DeviceCUDA
 import Foundation
 import RoostDevice
@@ -12,7 +13,7 @@ import Testing
     let library = try SimulatedLibrary()
     do {
       let seed = UInt64.random(in: 0..<1 << 40)
-      let probe = try Probe([library.path, "\(Self.byteCount)", "\(seed)"])
+      let probe = try DeviceProbeProcess([library.path, "\(Self.byteCount)", "\(seed)"])
       let handle = SharedMemoryHandle(
         bytes: try Self.bytes(ofHexadecimal: try probe.line()), descriptor: -1, byteCount: Self.byteCount)
       let device = try Self.open(library)
@@ -98,6 +99,68 @@ import Testing
     return DrivenDevice(try CUDADriver(configuration))
   }
 
+  @Test func theProcessorsMemoryOutlivesTheProcessThatSharedIt() throws {
+    let seed = UInt64.random(in: 0..<1 << 40)
+    let probe = try DeviceProbeProcess(["memory", "\(Self.byteCount)", "\(seed)"])
+    let told = try probe.line().split(separator: " ").map(String.init)
+    try #require(told.count == 3, "\(told)")
+    // A descriptor would be sent over a socket; the kernel shows it to the same user as a file, too.
+    let descriptor = Foundation.open("/proc/\(told[0])/fd/\(told[1])", O_RDWR | O_CLOEXEC)
+    try #require(descriptor >= 0)
+    let device = try CPUDevice()
+    let handle = SharedMemoryHandle(
+      bytes: try Self.bytes(ofHexadecimal: told[2]), descriptor: descriptor, byteCount: Self.byteCount)
+    let memory = try device.importMemory(handle)
+    close(descriptor)
+    let bytes = HostMemory(address: memory.address, byteCount: memory.byteCount).bytes
+    #expect(Self.holds(bytes, seed: seed), "seed \(seed)")
+    Self.fill(bytes, seed: seed + 1)
+    try probe.say("look")
+    #expect(try probe.line() == "same", "seed \(seed)")
+    probe.kill()
+    #expect(Self.holds(bytes, seed: seed + 1), "the memory went with its process")
+    #expect(throws: RoostError.self) { try device.exportMemory(memory) }
+    try device.free(memory)
+    #expect(throws: RoostError.self) { try device.free(memory) }
+  }
+
+  @Test func theProcessorOpensNoHandleOfNonsense() throws {
+    let device = try CPUDevice()
+    let memory = try device.allocate(byteCount: 8192)
+    let good = try device.exportMemory(memory)
+    defer { close(good.descriptor) }
+    // A file that its sender may cut off would take whoever touches it along.
+    let file = "/dev/shm/roost-test-\(UUID())"
+    let cuttable = Foundation.open(file, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    unlink(file)
+    defer { close(cuttable) }
+    #expect(ftruncate(cuttable, 8192) == 0)
+    let nonsense = [
+      SharedMemoryHandle(bytes: [], descriptor: good.descriptor, byteCount: 8192),
+      SharedMemoryHandle(bytes: good.bytes, descriptor: -1, byteCount: 8192),
+      SharedMemoryHandle(bytes: good.bytes, descriptor: cuttable, byteCount: 8192),
+      SharedMemoryHandle(bytes: good.bytes, descriptor: good.descriptor, byteCount: 1 << 40),
+      SharedMemoryHandle(bytes: good.bytes, descriptor: good.descriptor, byteCount: 0),
+    ]
+    for handle in nonsense {
+      let error = #expect(throws: RoostError.self) { try device.importMemory(handle) }
+      #expect(error?.code == .invalidInput)
+    }
+    let same = try device.importMemory(good)
+    try device.free(memory)
+    try device.free(same)
+  }
+
+  private static func fill(_ bytes: UnsafeMutableRawBufferPointer, seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: random.next()) }
+  }
+
+  private static func holds(_ bytes: UnsafeMutableRawBufferPointer, seed: UInt64) -> Bool {
+    var random = SplitMix64(seed: seed)
+    return bytes.allSatisfy { $0 == UInt8(truncatingIfNeeded: random.next()) }
+  }
+
   private static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
     try stride(from: 0, to: text.utf8.count, by: 2).map { offset in
       let start = text.index(text.startIndex, offsetBy: offset)
@@ -134,41 +197,5 @@ private final class Bench {
     try stream.wait(until: .after(seconds: 30))
     var random = SplitMix64(seed: seed)
     return host.bytes.allSatisfy { $0 == UInt8(truncatingIfNeeded: random.next()) }
-  }
-}
-
-/// A `DeviceProbe` process, killed when the last reference goes.
-private final class Probe {
-  private let process = Process()
-  private let input = Pipe()
-  private let output = Pipe()
-
-  init(_ arguments: [String]) throws {
-    process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-      .appending(path: "DeviceProbe")
-    process.arguments = arguments
-    process.standardInput = input
-    process.standardOutput = output
-    try process.run()
-  }
-
-  deinit { kill() }
-
-  func say(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
-
-  /// The next line; what there was of it if the process ends.
-  func line() throws -> String {
-    var text = ""
-    while !text.hasSuffix("\n") {
-      guard let byte = try output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty else { break }
-      text += String(decoding: byte, as: UTF8.self)
-    }
-    return text.trimmingCharacters(in: .newlines)
-  }
-
-  func kill() {
-    guard process.isRunning else { return }
-    Foundation.kill(process.processIdentifier, SIGKILL)
-    process.waitUntilExit()
   }
 }

@@ -26,11 +26,8 @@ func withPieces<Result>(
 
   @Test func refusesWhatItDoesNotOffer() throws {
     let device = try CPUDevice()
-    #expect(throws: RoostError.self) { try device.require(.interProcessMemory) }
-    let error = #expect(throws: RoostError.self) {
-      _ = try device.makeCollective(rank: 0, rankCount: 1, rendezvous: "")
-    }
-    #expect(error?.code == .unsupported)
+    let error = #expect(throws: RoostError.self) { try device.require(.streamPriority) }
+    #expect(error?.code == .unsupported && error?.message.contains("stream-priority") == true)
   }
 
   @Test func allocatesAlignedMemoryThatCanBeUsedAndFreedOnce() throws {

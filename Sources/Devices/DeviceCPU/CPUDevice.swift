@@ -16,12 +16,13 @@ public final class CPUDevice: Device {
   /// What the processor can do as a device; constant.
   public let description: DeviceDescription
 
-  private let deviceMemory: CPUMemory
+  let deviceMemory: CPUMemory
   private let hostMemory: CPUMemory
   private let registered = Locked<Set<HostMemory>>([])
   private let executors = Locked<[WeakExecutor]>([])
   private let copyVariant: CInt
   private let spinNanoseconds: UInt64
+  let collectiveSeconds: Double
 
   private struct WeakExecutor {
     weak var executor: StreamExecutor?
@@ -39,6 +40,7 @@ public final class CPUDevice: Device {
       throw RoostError(.invalidInput, "a device cannot have a negative size")
     }
     copyVariant = variant
+    collectiveSeconds = configuration.collectiveSeconds
     let isAlone = sysconf(CInt(_SC_NPROCESSORS_ONLN)) < 2
     spinNanoseconds = configuration.spinNanoseconds ?? (isAlone ? 0 : Limits.spinNanoseconds)
     let memoryBytes = configuration.memoryBytes ?? SystemMemory.installedBytes
@@ -55,7 +57,7 @@ public final class CPUDevice: Device {
       numaNode: nil,
       capabilities: [
         .hostAddressable, .asynchronousCopy, .batchedCopy, .stridedCopy, .hostRegistration, .eventTiming,
-        .hostCallbacks,
+        .hostCallbacks, .interProcessMemory, .directStorage, .collectives,
       ],
       efficientRunBytes: configuration.efficientRunBytes)
   }

@@ -15,6 +15,8 @@ public struct CPUDeviceConfiguration: Sendable {
   public var copyVariant: Int?
   /// How long idle streams and waiters spin before they sleep; nil: 50 us, or 0 on a single processor.
   public var spinNanoseconds: UInt64?
+  /// How long a member of a collective waits for the others.
+  public var collectiveSeconds: Double = 30
 
   /// The standard configuration with exceptions.
   public init(

@@ -1,11 +1,19 @@
+import CRoostPlatform
 import Glibc
 import RoostPrimitives
 import Synchronization
 
 /// Anonymous memory in huge pages, with a record of what was handed out. Thread-safe.
 final class CPUMemory: Sendable {
+  private struct Mapping {
+    var byteCount: Int
+    /// The memory file behind it, once it is shared; -1: anonymous memory.
+    var descriptor: CInt = -1
+    var isImported = false
+  }
+
   private struct State {
-    var mappings: [UInt: Int] = [:]
+    var mappings: [UInt: Mapping] = [:]
     var usedBytes = 0
   }
 
@@ -24,7 +32,7 @@ final class CPUMemory: Sendable {
 
   deinit {
     state.withLock { state in
-      for (address, byteCount) in state.mappings { munmap(UnsafeMutableRawPointer(bitPattern: address), byteCount) }
+      for (address, mapping) in state.mappings { Self.drop(mapping, at: address) }
     }
   }
 
@@ -44,7 +52,7 @@ final class CPUMemory: Sendable {
     try reserve(size, for: byteCount)
     do throws(RoostError) {
       let address = try map(size, alignment: alignment)
-      state.withLock { $0.mappings[address] = size }
+      state.withLock { $0.mappings[address] = Mapping(byteCount: size) }
       return address
     } catch {
       state.withLock { $0.usedBytes -= size }
@@ -54,17 +62,81 @@ final class CPUMemory: Sendable {
 
   /// Unmaps what `allocate` gave.
   func free(_ address: UInt) throws(RoostError) {
-    let size = state.withLock { state -> Int? in
-      guard let size = state.mappings.removeValue(forKey: address) else { return nil }
-      state.usedBytes -= size
-      return size
+    let mapping = state.withLock { state -> Mapping? in
+      guard let mapping = state.mappings.removeValue(forKey: address) else { return nil }
+      if !mapping.isImported { state.usedBytes -= mapping.byteCount }
+      return mapping
     }
-    guard let size else {
-      throw RoostError(
-        .stale, "this \(what) was freed before or never allocated here",
-        context: [("address", "0x" + String(address, radix: 16))])
+    guard let mapping else { throw stale(address) }
+    Self.drop(mapping, at: address)
+  }
+
+  private static func drop(_ mapping: Mapping, at address: UInt) {
+    munmap(UnsafeMutableRawPointer(bitPattern: address), mapping.byteCount)
+    if mapping.descriptor >= 0 { close(mapping.descriptor) }
+  }
+
+  private func stale(_ address: UInt) -> RoostError {
+    RoostError(
+      .stale, "this \(what) was freed before or never allocated here",
+      context: [("address", "0x" + String(address, radix: 16))])
+  }
+
+  /// Puts a memory file with the same bytes in the place of what `allocate` gave, once. Returns a descriptor of it, which
+  /// is the caller's.
+  func share(_ address: UInt, byteCount: Int) throws(RoostError) -> CInt {
+    try state.withLock { state throws(RoostError) -> CInt in
+      guard var mapping = state.mappings[address], !mapping.isImported else { throw stale(address) }
+      guard byteCount > 0, byteCount <= mapping.byteCount else {
+        throw RoostError(.invalidInput, "the \(what) to export is shorter than \(byteCount) bytes")
+      }
+      if mapping.descriptor < 0 {
+        mapping.descriptor = try Self.turnIntoFile(address, mapping.byteCount)
+        state.mappings[address] = mapping
+      }
+      let descriptor = fcntl(mapping.descriptor, F_DUPFD_CLOEXEC, 0)
+      guard descriptor >= 0 else { throw .system("fcntl", errno, "cannot share \(what)") }
+      return descriptor
     }
-    munmap(UnsafeMutableRawPointer(bitPattern: address), size)
+  }
+
+  private static func turnIntoFile(_ address: UInt, _ byteCount: Int) throws(RoostError) -> CInt {
+    let descriptor = roost_memory_file("roost-cpu-memory", 0)
+    guard descriptor >= 0 else { throw .system("memfd_create", -descriptor, "cannot share memory") }
+    do throws(RoostError) {
+      let size = roost_file_allocate(descriptor, 0, Int64(byteCount))
+      guard size == 0 else { throw .system("fallocate", -size, "no memory to share \(ByteCount(byteCount))") }
+      let sealed = roost_memory_seal_size(descriptor)
+      guard sealed == 0 else { throw .system("fcntl", -sealed, "cannot share memory") }
+      let memory = UnsafeMutableRawPointer(bitPattern: address)
+      var done = 0
+      while done < byteCount {
+        let written = pwrite(descriptor, memory.map { $0 + done }, byteCount - done, off_t(done))
+        guard written > 0 || errno == EINTR else { throw .system("pwrite", errno, "cannot share memory") }
+        done += max(written, 0)
+      }
+      let mapped = mmap(memory, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0)
+      guard mapped != MAP_FAILED else { throw .system("mmap", errno, "cannot share memory") }
+      return descriptor
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  /// Maps what another process shares.
+  func adopt(_ descriptor: CInt, byteCount: Int) throws(RoostError) -> UInt {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, byteCount <= status.st_size else {
+      throw RoostError(.invalidInput, "the shared \(what) is shorter than \(byteCount) bytes")
+    }
+    let size = Int(status.st_size)
+    guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED else {
+      throw .system("mmap", errno, "cannot map shared \(what)")
+    }
+    let address = UInt(bitPattern: memory)
+    state.withLock { $0.mappings[address] = Mapping(byteCount: size, isImported: true) }
+    return address
   }
 
   private func reserve(_ size: Int, for byteCount: Int) throws(RoostError) {

@@ -41,6 +41,8 @@ final class CPUStream: DeviceStream {
 
   func enqueue(_ action: @escaping @Sendable () -> Void) throws(RoostError) { try executor.submit(.call(action)) }
 
+  func submit(_ work: GroupWork) throws(RoostError) { try executor.submit(.work(work)) }
+
   func query() -> StreamStatus { executor.status }
 
   func wait(until deadline: Deadline) throws(RoostError) { try executor.wait(until: deadline) }

@@ -25,6 +25,9 @@ enum Limits {
   /// The size of a huge page on the processors in question (x86-64, and Arm with 4 KiB pages).
   static let hugePageByteCount = 2 << 20
 
+  /// What direct access to files is aligned to: at least the logical block of any disk.
+  static let directBlockBytes = 4096
+
   /// Streams per device; each costs a thread. Far above what queues need (two each).
   static let streamCountMax = 1024
 }

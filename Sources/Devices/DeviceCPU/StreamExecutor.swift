@@ -204,12 +204,19 @@ final class StreamExecutor: Sendable {
     case .record(let recording): recording.complete()
     case .call(let action): action()
     case .wait(let recording): _ = recording.wait(until: .never)
+    case .work(let work):
+      guard number > skippedCount.load(ordering: .acquiring) else { return work.skip() }
+      do throws(RoostError) { try work.run() } catch { fail(error) }
     case .copyOne, .copyMany, .copyRows:
       guard number > skippedCount.load(ordering: .acquiring), let failure = copy(operation) else { return }
-      queue.withLock { queue in
-        queue.failure = failure
-        skippedCount.store(.max, ordering: .releasing)
-      }
+      fail(failure)
+    }
+  }
+
+  private func fail(_ failure: RoostError) {
+    queue.withLock { queue in
+      queue.failure = failure
+      skippedCount.store(.max, ordering: .releasing)
     }
   }
 
@@ -224,7 +231,7 @@ final class StreamExecutor: Sendable {
       if operation.isSmall { CopyLoop.copy(array.pieces, variant: copyVariant) } else { copyTogether(array) }
       return nil
     case .copyRows(let rows): return copy(rows)
-    case .record, .wait, .call: return nil
+    case .record, .wait, .call, .work: return nil
     }
   }
 

@@ -9,6 +9,7 @@ enum StreamOperation {
   case record(Recording)
   case wait(Recording)
   case call(@Sendable () -> Void)
+  case work(GroupWork)
 
   /// Whether a waiter may execute it instead of waiting for it: short, and free of foreign code and of waiting.
   var isSmall: Bool { isFree(copyingUpTo: Limits.smallCopyByteCount) }
@@ -23,7 +24,7 @@ enum StreamOperation {
     case .copyRows: false
     case .record: true
     case .wait(let recording): recording.completedAt != nil
-    case .call: false
+    case .call, .work: false
     }
   }
 }

@@ -17,7 +17,7 @@ enum ModuleMap {
     "CRoostVendors": [],
     "RoostPrimitives": ["CCrypto", "CRoostPlatform", "CXXHash"],
     "RoostLayout": ["RoostPrimitives"],
-    "RoostDevice": ["RoostPrimitives"],
+    "RoostDevice": ["RoostPrimitives", "CRoostPlatform"],
     "RoostBlocks": ["RoostPrimitives"],
     "RoostConsole": ["RoostPrimitives", "CRoostPlatform"],
     "RoostPool": ["RoostPrimitives", "RoostDevice", "CRoostPlatform", "CXXHash"],

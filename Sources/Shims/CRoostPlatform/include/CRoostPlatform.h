@@ -1,5 +1,6 @@
 // What Glibc's Swift module lacks, and loops that need intrinsics. One header a theme; this one includes them all.
 #pragma once
+#include "byte_lock.h"
 #include "copy.h"
 #include "file.h"
 #include "futex.h"

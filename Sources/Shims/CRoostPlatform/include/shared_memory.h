@@ -11,6 +11,9 @@ int roost_memory_file(const char *name, size_t huge_page_bytes);
 // Forbids, for ever and to everybody, that the file shrinks or grows.
 int roost_memory_seal_size(int descriptor);
 
+// Whether the file can neither shrink nor grow: only then is it safe to map what somebody else has sent.
+int roost_memory_has_sealed_size(int descriptor);
+
 // Forbids new writable mappings; those that exist stay.
 int roost_memory_seal_writes(int descriptor);
 
