@@ -46,7 +46,12 @@ public enum Builtins {
           maker.scheme, maker.name,
           count: { (path) throws(RoostError) in try CUDADriver.deviceCount(maker, library: path) },
           open: { (index, path) throws(RoostError) in
-            try CUDADriver(CUDADeviceConfiguration(index: index, vendor: maker, library: path))
+            var configuration = CUDADeviceConfiguration(index: index, vendor: maker, library: path)
+            if maker.readsPTX {
+              configuration.collectiveLibrary = variable("ROOST_NCCL_LIBRARY")
+              configuration.directStorageLibrary = variable("ROOST_CUFILE_LIBRARY")
+            }
+            return try CUDADriver(configuration)
           }))
     }
     for path in (variable("ROOST_DEVICE_PLUGINS") ?? "").split(separator: ":") {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct sim_machine sim_machine = {
     .devices = 2, .version = 13000, .capability = 90, .memory = 64u << 20, .late = 40, .lost_after = -1};
@@ -36,6 +37,7 @@ static bool set(const char *key, const char *value) {
   else if (!strcmp(key, "delay")) sim_machine.delay = (unsigned)number;
   else if (!strcmp(key, "late")) sim_machine.late = (unsigned)number;
   else if (!strcmp(key, "inert")) sim_machine.inert = number != 0;
+  else if (!strcmp(key, "hang")) snprintf(sim_machine.hang, sizeof sim_machine.hang, "%s", value);
   else if (!strcmp(key, "lost")) {
     sim_machine.lost_result = 719;
     return sscanf(value, "%ld:%d", &sim_machine.lost_after, &sim_machine.lost_result) >= 1;
@@ -97,6 +99,7 @@ long sim_seen(const char *symbol) {
 
 int sim_enter(const char *symbol, enum sim_need need) {
   if (sim_in_callback) return SIM_NOT_PERMITTED;
+  while (sim_machine.hang[0] && !strcmp(sim_machine.hang, symbol)) nanosleep(&(struct timespec){0, 1000000}, NULL);
   if (atomic_load_explicit(&fault_count, memory_order_relaxed) > 0) {
     int result = injected(symbol);
     if (result) return result;

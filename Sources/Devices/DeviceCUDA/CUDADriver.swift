@@ -21,6 +21,10 @@ public final class CUDADriver: RuntimeDriver {
   let kernels = Locked<CUDAKernels?>(nil)
   let arePrepared = Atomic(false)
   let paths: Locked<CopyPathTable>
+  let collectives: NCCLLibrary?
+  let storage: CUDADirectStorage?
+  /// Why other libraries that were asked for are not used.
+  public let refusals: [RoostError]
   let virtualMemory = Locked<[UInt: VirtualRange]>([:])
   private let priorities: (normal: CInt, high: CInt)
   /// The driver's functions of streams and events.
@@ -58,8 +62,13 @@ public final class CUDADriver: RuntimeDriver {
     self.context = UInt(bitPattern: context)
     do throws(RoostError) {
       priorities = try Self.priorities(library, UInt(bitPattern: context))
-      description = try Self.describe(
+      var description = try Self.describe(
         library, configuration, ordinal, hasPriorities: priorities.normal != priorities.high)
+      (collectives, storage, refusals) = Self.companions(
+        configuration, Context(library: library, handle: UInt(bitPattern: context)))
+      if collectives != nil { description.capabilities.insert(.collectives) }
+      if storage != nil { description.capabilities.insert(.directStorage) }
+      self.description = description
       paths = Locked(CopyPathTable(hasBatch: description.capabilities.contains(.batchedCopy)))
     } catch {
       _ = table.pointee.context_release(ordinal)

@@ -41,6 +41,12 @@ public struct CUDADeviceConfiguration: Sendable {
   public var sharesByDescriptor: Bool
   /// Whether the device measures, before its first stream is used, which path is best for which batch.
   public var calibrates: Bool
+  /// The library for groups of devices (NCCL); nil: the one that the process has already, if it has one.
+  public var collectiveLibrary: String?
+  /// The library for files (GPUDirect Storage); nil: files are refused. Some versions never return from being opened.
+  public var directStorageLibrary: String?
+  /// How long these two may take for what does not return by itself.
+  public var sideSeconds: Double = 20
 
   /// The standard configuration with exceptions.
   public init(

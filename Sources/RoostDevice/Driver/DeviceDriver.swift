@@ -70,6 +70,13 @@ public protocol DeviceDriver: AnyObject, Sendable {
   /// Closes what `importMemory` opened.
   func closeImported(_ address: UInt) throws(RoostError)
 
+  /// Reads from a file into device memory. See `Device`.
+  func readFile(descriptor: CInt, fileOffset: Int, into address: UInt, byteCount: Int) throws(RoostError) -> Int
+  /// Writes device memory to a file. See `Device`.
+  func writeFile(descriptor: CInt, fileOffset: Int, from address: UInt, byteCount: Int) throws(RoostError)
+  /// Joins a group of devices. See `Device`.
+  func join(rank: Int, rankCount: Int, rendezvous: String) throws(RoostError) -> any DriverGroup
+
   /// Lets go of the device. Called once, last, by when everything made has been given back.
   func close() throws(RoostError)
 }
@@ -109,6 +116,21 @@ extension DeviceDriver {
   /// Refuses.
   public func importMemory(_ handle: SharedMemoryHandle) throws(RoostError) -> UInt {
     throw missing("inter-process-memory")
+  }
+
+  /// Refuses.
+  public func readFile(
+    descriptor: CInt, fileOffset: Int, into address: UInt, byteCount: Int
+  ) throws(RoostError) -> Int { throw missing("direct-storage") }
+
+  /// Refuses.
+  public func writeFile(
+    descriptor: CInt, fileOffset: Int, from address: UInt, byteCount: Int
+  ) throws(RoostError) { throw missing("direct-storage") }
+
+  /// Refuses.
+  public func join(rank: Int, rankCount: Int, rendezvous: String) throws(RoostError) -> any DriverGroup {
+    throw missing("collectives")
   }
 
   /// Refuses.

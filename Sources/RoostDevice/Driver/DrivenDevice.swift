@@ -161,4 +161,33 @@ public final class DrivenDevice<Driver: DeviceDriver>: Device {
     session.memories.add(base + offset, base: base, isImported: true)
     return DeviceMemory(address: base + offset, byteCount: handle.byteCount)
   }
+
+  // MARK: - Files and groups
+
+  /// Reads by the driver's own means. See `Device`.
+  public func readFile(
+    descriptor: CInt, fileOffset: Int, into address: UInt, byteCount: Int
+  ) throws(RoostError) -> Int {
+    try require(.directStorage)
+    // Not asked through the session: what is lost here is a file, or a member of a group, and not the device.
+    if let loss = session.lossIfAny { throw loss }
+    return try driver.readFile(descriptor: descriptor, fileOffset: fileOffset, into: address, byteCount: byteCount)
+  }
+
+  /// Writes by the driver's own means. See `Device`.
+  public func writeFile(
+    descriptor: CInt, fileOffset: Int, from address: UInt, byteCount: Int
+  ) throws(RoostError) {
+    try require(.directStorage)
+    if let loss = session.lossIfAny { throw loss }
+    try driver.writeFile(descriptor: descriptor, fileOffset: fileOffset, from: address, byteCount: byteCount)
+  }
+
+  /// Joins a group by the driver's own means; waits for the others. See `Device`.
+  public func makeCollective(rank: Int, rankCount: Int, rendezvous: String) throws(RoostError) -> any Collective {
+    try require(.collectives)
+    if let loss = session.lossIfAny { throw loss }
+    let group = try driver.join(rank: rank, rankCount: rankCount, rendezvous: rendezvous)
+    return DrivenCollective(group, rank: rank, of: rankCount, in: session)
+  }
 }

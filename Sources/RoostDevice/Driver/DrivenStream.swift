@@ -52,6 +52,14 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
     submit { (driver) throws(RoostError) in try driver.copy(rows, direction, on: handle) }
   }
 
+  /// Submits something other than a copy that begins at an address.
+  func work(at address: UInt, byteCount: Int, _ body: (Driver) throws(RoostError) -> Void) {
+    guard !hasFailed.load(ordering: .acquiring) else { return }
+    let piece = CopyPiece(source: address, target: address, byteCount: UInt(byteCount))
+    guard CopyCheck.isValid(piece) else { return fail(CopyCheck.error(of: piece, index: 0)) }
+    submit(body)
+  }
+
   /// See `DeviceStream`.
   public func record(_ event: any DeviceEvent) throws(RoostError) {
     let event = try mine(event)

@@ -37,7 +37,7 @@ enum sim_result {
 enum { SIM_DEVICES_MAX = 4, SIM_HANDLE_BYTES = 64 };
 
 // What the simulated machine is. Set by ROOST_SIMULATION or sim_control: "devices=2;memory=67108864;version=13000;
-// capability=90;init=100;fail=cuMemAlloc_v2:1:2;lost=100:719;delay=NANOSECONDS-PER-KIB;late=MICROSECONDS;inert=1".
+// capability=90;init=100;fail=cuMemAlloc_v2:1:2;lost=100:719;delay=NANOSECONDS-PER-KIB;late=MICROSECONDS;inert=1;hang=cuFileDriverOpen".
 struct sim_machine {
   int devices, version, capability, init_result;
   size_t memory;
@@ -45,6 +45,7 @@ struct sim_machine {
   int lost_result;
   unsigned delay, late;
   bool inert;
+  char hang[64];  // a symbol whose calls do not return until this is another one
 };
 extern struct sim_machine sim_machine;
 

@@ -5,7 +5,9 @@
 
 #include "acl_symbols.h"
 #include "cuda_symbols.h"
+#include "cufile_symbols.h"
 #include "hip_symbols.h"
+#include "nccl_symbols.h"
 #include "plugin_table.h"
 #include "roost_device.h"
 #include "runtime_calls.h"
