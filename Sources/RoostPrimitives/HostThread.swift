@@ -82,6 +82,7 @@ public struct HostThread: @unchecked Sendable {
     let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
     _ = roost_thread_block_signals()
     roost_thread_set_name(work.name)
+    roost_thread_leave_binding()
     work.body()
     return nil
   }

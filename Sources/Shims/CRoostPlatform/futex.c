@@ -1,10 +1,13 @@
 #include "futex.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,4 +44,20 @@ int roost_thread_block_signals(void) {
   sigset_t all;
   sigfillset(&all);
   return pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+void roost_thread_leave_binding(void) {
+  cpu_set_t own, all;
+  if (sched_getaffinity(0, sizeof own, &own) != 0 || CPU_COUNT(&own) >= sysconf(_SC_NPROCESSORS_ONLN)) return;
+  DIR *threads = opendir("/proc/self/task");
+  if (threads == NULL) return;
+  all = own;
+  for (struct dirent *entry = readdir(threads); entry != NULL; entry = readdir(threads)) {
+    cpu_set_t other;
+    int number = atoi(entry->d_name);
+    // A thread may end meanwhile.
+    if (number > 0 && sched_getaffinity(number, sizeof other, &other) == 0) CPU_OR(&all, &all, &other);
+  }
+  closedir(threads);
+  (void)sched_setaffinity(0, sizeof all, &all);
 }

@@ -20,3 +20,7 @@ void roost_thread_set_name(const char *name);
 /// Blocks every signal in the calling thread, so that the program's handlers run on the program's own threads. Returns
 /// 0 or an errno.
 int roost_thread_block_signals(void);
+
+/// Lets the calling thread run on every processor that any thread of the process may run on. A new thread inherits the
+/// binding of the one that started it, and engines bind the threads that run the model, each to a processor of its own.
+void roost_thread_leave_binding(void);
