@@ -13,10 +13,7 @@ import Testing
     for check in EvictionSuite.checks {
       switch EvictionSuite.verdict(on: check, of: subject) {
       case .passed: break
-      // What a textbook, which knows no requests, says of a request's own blocks, ARC cannot do. It is held to its
-      // published hit ratios on whole traces instead (HazardIndexTests).
-      case .unsupported: #expect(name == "arc", "\(check)")
-      case .expectedFailure(let reason): Issue.record("\(check): \(reason)")
+      case .unsupported(let reason), .expectedFailure(let reason): Issue.record("\(check): \(reason)")
       case .failed(let complaints): Issue.record("\(name): \(check): \(complaints.prefix(3))")
       }
     }
@@ -24,7 +21,8 @@ import Testing
 
   private static let models: [String: EvictionSubject.Model] = [
     "lru": { NaiveQueue(slots: $0, movesHits: true) }, "fifo": { NaiveQueue(slots: $0, movesHits: false) },
-    "s3fifo": { NaiveSmallMainGhost(slots: $0) }, "hazard": { ReferenceHazardIndex(slots: $0) },
+    "arc": { NaiveAdaptiveReplacement(slots: $0) }, "s3fifo": { NaiveSmallMainGhost(slots: $0) },
+    "hazard": { ReferenceHazardIndex(slots: $0) },
   ]
 
   @Test func aPolicyThatForgetsItsResidentsIsCaught() {
