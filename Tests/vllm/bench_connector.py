@@ -54,7 +54,8 @@ LARGE = Geometry(layers=32, piece=64 << 10, blocks=511)
 
 def device_memory(byte_count: int) -> np.ndarray:
     """Memory as the CPU device allocates it, in huge pages."""
-    pages = mmap.mmap(-1, byte_count)
+    # Private: the kernel has settings of its own for huge pages of shared memory.
+    pages = mmap.mmap(-1, byte_count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     pages.madvise(mmap.MADV_HUGEPAGE)
     memory = np.frombuffer(pages, dtype=np.uint8)
     memory.fill(1)
