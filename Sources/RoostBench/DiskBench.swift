@@ -13,7 +13,7 @@ public enum DiskBench {
     let directory = getenv("ROOST_BENCH_DIR").map { String(cString: $0) } ?? DiskBench.workingDirectory
     let scene = try DiskScene(in: directory, scale)
     defer { scene.end() }
-    return try scene.pages() + scene.rebuild()
+    return try scene.pages() + scene.registration() + scene.rebuild()
   }
 
   private static var workingDirectory: String {
@@ -24,13 +24,13 @@ public enum DiskBench {
 }
 
 /// A directory with a tier and fio's file side by side.
-private final class DiskScene {
+final class DiskScene {
   private let scale: BenchScale
   private let path: String
-  private let totalBytes: Int
-  private let sampleCount: Int
+  let totalBytes: Int
+  let sampleCount: Int
   private let depth = 32
-  private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private(set) var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   private var nextPage: UInt64 = 0
 
   init(in directory: String, _ scale: BenchScale) throws(RoostError) {
@@ -51,10 +51,10 @@ private final class DiskScene {
   /// Removes everything.
   func end() {
     memory.deallocate()
-    DiskScene.empty(path + "/tier")
-    rmdir(path + "/tier")
-    DiskScene.empty(path)
-    rmdir(path)
+    for folder in ["/tier", "/other", ""] {
+      DiskScene.empty(path + folder)
+      rmdir(path + folder)
+    }
   }
 
   /// Removes the files in a folder.
@@ -69,14 +69,23 @@ private final class DiskScene {
     }
   }
 
-  private func tier(_ capacity: Int, _ options: String = "") throws(RoostError) -> any Tier {
-    let tier = try Builtins.tiers().open("disk://\(path)/tier?capacity=\(capacity)&depth=\(depth)\(options)")
+  func tier(_ capacity: Int, _ options: String = "", in folder: String = "tier") throws(RoostError) -> any Tier {
+    let tier = try Builtins.tiers().open("disk://\(path)/\(folder)?capacity=\(capacity)&depth=\(depth)\(options)")
     _ = try tier.recover(until: .after(seconds: 120))
     return tier
   }
 
+  /// Closes a tier and removes its files.
+  func remove(_ tier: any Tier, in folder: String = "tier") {
+    tier.close(until: .after(seconds: 60))
+    DiskScene.empty(path + "/" + folder)
+  }
+
+  /// Room for one round of pages and half as much again, so that from the second round on blocks are written again.
+  var roomBytes: Int { totalBytes + totalBytes / 2 + (16 << 20) }
+
   /// Pages of one size, cut from the memory. New names each time, so that every write moves bytes.
-  private func pages(_ byteCount: Int) -> [TierPage] {
+  func pages(_ byteCount: Int) -> [TierPage] {
     (0..<(totalBytes / byteCount)).map { index in
       let part = UnsafeMutableRawBufferPointer(rebasing: memory[(index * byteCount)..<((index + 1) * byteCount)])
       nextPage += 1
@@ -87,7 +96,7 @@ private final class DiskScene {
   }
 
   /// Submits in batches and polls until all have ended; every page must be done.
-  private func run(_ verb: TierVerb, _ pages: [TierPage], on tier: any Tier) throws(RoostError) {
+  func run(_ verb: TierVerb, _ pages: [TierPage], on tier: any Tier) throws(RoostError) {
     var pending = 0
     var events: [TierEvent] = []
     var next = 0
@@ -136,15 +145,13 @@ private final class DiskScene {
     ]
     var results: [BenchResult] = []
     for blockBytes in [2 << 20, 64 << 10] {
-      // Room for one round of pages and half as much again, so that from the second round on blocks are written again.
-      let tier = try tier(totalBytes + totalBytes / 2 + (16 << 20), "&segment=\(totalBytes / 8)")
+      let tier = try tier(roomBytes, "&segment=\(totalBytes / 8)")
       var current = pages(blockBytes)
       try run(.write, current, on: tier)
       for workload in workloads where workload.blockBytes == blockBytes {
         results.append(try measure(workload, tier, &current))
       }
-      tier.close(until: .after(seconds: 60))
-      DiskScene.empty(path + "/tier")
+      remove(tier)
     }
     return results
   }

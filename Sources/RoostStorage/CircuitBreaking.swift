@@ -82,6 +82,9 @@ public final class CircuitBreaking: Tier {
     return inner.wait(until: deadline)
   }
 
+  /// Tells the tier inside.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) { inner.register(memory) }
+
   /// Asks the tier inside.
   public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
 

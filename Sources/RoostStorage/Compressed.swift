@@ -49,6 +49,9 @@ public final class Compressed: Tier {
   /// What packing has gained so far.
   public var statistics: Statistics { state.withLock { $0.statistics } }
 
+  /// Nothing: the tier inside reads into memory that is here for one batch only.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) {}
+
   /// Packs, for a write, and passes the batch on. All of it is throttled while too many pages are under way; a batch
   /// of more pages than that is never taken, so cut requests into smaller ones.
   public func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket {

@@ -93,6 +93,9 @@ public final class Deadlined: Tier {
     return inner.wait(until: min(deadline, Deadline(nanoseconds: earliest))) || clock.nanoseconds >= earliest
   }
 
+  /// Tells the tier inside.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) { inner.register(memory) }
+
   /// Asks the tier inside.
   public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
 

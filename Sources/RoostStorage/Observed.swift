@@ -55,6 +55,9 @@ public final class Observed: Tier {
   /// Waits for the tier inside.
   public func wait(until deadline: Deadline) -> Bool { inner.wait(until: deadline) }
 
+  /// Tells the tier inside.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) { inner.register(memory) }
+
   /// Asks the tier inside.
   public func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
 

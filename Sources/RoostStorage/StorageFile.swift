@@ -62,13 +62,20 @@ public protocol StorageFile: AnyObject, Sendable {
 
 /// Runs many operations at once on the files of one directory.
 ///
-/// Not thread-safe, but for `wait`, which any thread may call at any time.
+/// Not thread-safe, but for `wait`, `register` and `registeredBytes`, which any thread may call at any time.
 public protocol StorageQueue: AnyObject, Sendable {
   /// How it works, for reports: `io_uring, direct`.
   var description: String { get }
 
   /// The alignment that addresses, lengths and offsets must have, a power of two.
   var alignment: Int { get }
+
+  /// Prepares for operations on this memory, which stays until the queue is closed. A hint: operations on other memory
+  /// work as well. May take milliseconds, in which operations cannot be started. Thread-safe.
+  func register(_ memory: UnsafeMutableRawBufferPointer)
+
+  /// Bytes of memory that were prepared so, and are pinned. Thread-safe.
+  var registeredBytes: Int { get }
 
   /// Starts operations. Memory must stay until each has completed. The caller keeps what is in flight within the
   /// depth of the queue.
@@ -82,6 +89,14 @@ public protocol StorageQueue: AnyObject, Sendable {
 
   /// Waits for what is in flight, and ends.
   func close()
+}
+
+extension StorageQueue {
+  /// Gains nothing by it.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) {}
+
+  /// None.
+  public var registeredBytes: Int { 0 }
 }
 
 /// One operation of a `StorageQueue`.

@@ -64,6 +64,11 @@ public final class Striped: Tier {
     return best.index
   }
 
+  /// Tells every stripe: any of them may have any page.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) {
+    for stripe in stripes { stripe.tier.register(memory) }
+  }
+
   /// Gives each stripe its pages of the batch.
   public func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket {
     try state.withLock { (state) throws(RoostError) in
@@ -140,6 +145,8 @@ public final class Striped: Tier {
       sum.pageCount += usage.pageCount
       sum.pageBytes += usage.pageBytes
       sum.quarantinedCount += usage.quarantinedCount
+      // The same memory for each.
+      sum.registeredBytes = max(sum.registeredBytes, usage.registeredBytes)
       sum.isWriteStopped = sum.isWriteStopped || usage.isWriteStopped
       sum.counters.writtenBytes += usage.counters.writtenBytes
       sum.counters.evictedCount += usage.counters.evictedCount

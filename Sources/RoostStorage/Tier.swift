@@ -24,6 +24,11 @@ public protocol Tier: AnyObject, Sendable {
   /// What logs and reports call it: `disk`, `memory`.
   var name: String { get }
 
+  /// Tells of memory that pages are moved from and to time and again, as the pool's are, so that the tier may register it
+  /// with what moves them. It stays mapped until `close` has returned. A hint: pages elsewhere are moved as well. May take
+  /// milliseconds.
+  func register(_ memory: UnsafeMutableRawBufferPointer)
+
   /// Takes a batch. Returns at once.
   ///
   /// - Throws: `invalidInput` for a batch that is too long, `lost` after `close`. The memory was not touched then.
@@ -65,6 +70,9 @@ public protocol Tier: AnyObject, Sendable {
 }
 
 extension Tier {
+  /// Gains nothing by it.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) {}
+
   /// Knows nothing without asking: a tier that stays with this is asked by `contains`, and never by `match`.
   public func peek(_ names: [PageName], into found: inout [Bool]) { found = names.map { _ in false } }
 }

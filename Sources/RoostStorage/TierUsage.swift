@@ -10,6 +10,8 @@ public struct TierUsage: Hashable, Sendable {
   public var pageBytes = 0
   /// Pages set aside because they did not match their seal or their place could not be read.
   public var quarantinedCount = 0
+  /// Bytes of memory that are registered with what moves the pages, and pinned.
+  public var registeredBytes = 0
   /// Pages whose batch is not finished.
   public var inFlightCount = 0
   /// Whether writes are refused at present because the medium failed or is full.

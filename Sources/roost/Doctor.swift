@@ -45,14 +45,18 @@ enum Doctor {
   }
 
   static func lockedMemory(limitBytes: Int?) -> DoctorFinding {
-    guard let limitBytes else { return .good("memlock", "unlimited") }
+    guard let limitBytes else {
+      return .good("memlock", "unlimited: accelerators and disk tiers register the pool's memory")
+    }
+    guard limitBytes < lockedBytesMin else {
+      return .good("memlock", "accelerators and disk tiers register at most \(ByteCount(limitBytes)) of the pool")
+    }
     let found = "at most \(ByteCount(limitBytes))"
-    guard limitBytes < lockedBytesMin else { return .good("memlock", found) }
     return .warning(
       "memlock", found,
       fix:
         "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity; docker --ulimit memlock=-1): without it accelerators copy "
-        + "through a small pinned buffer")
+        + "through a small pinned buffer, and disk tiers read into memory that is not registered")
   }
 
   static func controlGroup(_ limit: (roomBytes: Int, limitBytes: Int, file: String)?) -> DoctorFinding {

@@ -326,6 +326,75 @@ import Testing
     #expect(second.engine.statistics.tier?.promoted == 7)
     #expect(TierTests.reconciles(second))
   }
+
+  @Test(.enabled(if: RingProbe.obstacle() == nil, "io_uring is not to be had here"))
+  func theTierHearsOfEveryChunkOfThePoolBeforeItReadsIntoIt() throws {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(Harness.uniqueName())
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let tier = HearingTier(
+      try DiskTier(DiskDirectory(directory.path, io: .ring), DiskTierConfiguration(capacity: .mebibytes(8))))
+    let harness = try TierTests.driven(slots: 8, tier)
+    func settle() {
+      for _ in 0..<1000 {
+        switch harness.engine.turnTier() {
+        case .idle, .over: return
+        case .waits: _ = tier.wait(until: .after(seconds: 0.1))
+        case .busy: continue
+        }
+      }
+      Issue.record("the tier does not come to rest")
+    }
+    settle()
+    try harness.store([1, 2, 3, 4])
+    settle()
+    try harness.store([11, 12, 13, 14, 15, 16, 17, 18])
+    settle()
+    let gone = [1, 2, 3, 4].filter { harness.match(harness.keys([$0])) == [.below] } as [UInt64]
+    #expect(!gone.isEmpty)
+    let id = try TierTests.start(harness, [gone[0]])
+    settle()
+    #expect(harness.engine.progress(of: id)?.isOver == true)
+    #expect(try harness.load([gone[0]]) == [0])
+    let (regions, elsewhereCount) = tier.heard
+    #expect(regions.count == Set(regions).count && elsewhereCount == 0)
+    let chunks = try #require(harness.engine.pool).memory.chunks
+    #expect(regions == chunks.map { $0.memory.address..<($0.memory.address + UInt($0.memory.byteCount)) })
+    print("registered: \(ByteCount(tier.usage.registeredBytes)) of \(chunks.count) chunks")
+  }
+}
+
+/// Notes what memory a tier hears of, and the pages that lie elsewhere.
+private final class HearingTier: Tier {
+  private let inner: any Tier
+  private let notes = Guarded<(regions: [Range<UInt>], elsewhereCount: Int)>(([], 0))
+  init(_ inner: any Tier) { self.inner = inner }
+  var name: String { inner.name }
+  var heard: (regions: [Range<UInt>], elsewhereCount: Int) { notes.withLock { $0 } }
+  func register(_ memory: UnsafeMutableRawBufferPointer) {
+    let start = UInt(bitPattern: memory.baseAddress)
+    notes.withLock { $0.regions.append(start..<(start + UInt(memory.count))) }
+    inner.register(memory)
+  }
+  func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket {
+    notes.withLock { notes in
+      for page in batch.pages where page.memory.count > 0 {
+        let start = UInt(bitPattern: page.memory.baseAddress)
+        let end = start + UInt(page.memory.count)
+        if !notes.regions.contains(where: { $0.lowerBound <= start && end <= $0.upperBound }) {
+          notes.elsewhereCount += 1
+        }
+      }
+    }
+    return try inner.submit(batch)
+  }
+  func poll(_ max: Int, into events: inout [TierEvent]) { inner.poll(max, into: &events) }
+  func wait(until deadline: Deadline) -> Bool { inner.wait(until: deadline) }
+  func peek(_ names: [PageName], into found: inout [Bool]) { inner.peek(names, into: &found) }
+  var usage: TierUsage { inner.usage }
+  func recover(until deadline: Deadline) throws(RoostError) -> RecoveryReport { try inner.recover(until: deadline) }
+  func forget(_ identity: IdentityDigest) throws(RoostError) -> Int { try inner.forget(identity) }
+  func drain(until deadline: Deadline) throws(RoostError) { try inner.drain(until: deadline) }
+  func close(until deadline: Deadline) { inner.close(until: deadline) }
 }
 
 /// A tier whose life is not its engine's.

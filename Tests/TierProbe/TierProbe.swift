@@ -6,6 +6,8 @@ import TierDisk
 
 /// A process that writes pages to a disk tier until it is killed, for the tests of TierTests.
 ///
+/// `locked` and a directory instead: see `LockedMemory`.
+///
 /// Words: directory, capacity in bytes, I/O, first page number. Writes `ready`, and after each batch the number behind
 /// the last page that is done.
 @main
@@ -14,6 +16,7 @@ enum TierProbe {
 
   static func main() {
     let words = CommandLine.arguments
+    if words.count == 3, words[1] == "locked" { return LockedMemory.run(words[2]) }
     guard words.count == 5, let capacity = Int(words[2]), let io = DiskIO(rawValue: words[3]),
       let first = UInt64(words[4])
     else { exit(2) }

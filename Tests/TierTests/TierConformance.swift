@@ -88,6 +88,7 @@ import Testing
 
   static let subjects: [TierSubject] = [
     memory, disk(.ring), disk(.threads), disk(.cached), faulty, striped,
+    wrapped("disk on registered memory") { OnRegisteredMemory($0) },
     wrapped("deadlined disk") { Deadlined($0, seconds: { _ in 60 }) },
     wrapped("circuit-breaking disk") { CircuitBreaking($0) },
     wrapped("observed disk") { Observed($0) },

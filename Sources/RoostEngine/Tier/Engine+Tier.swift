@@ -30,12 +30,22 @@ extension Engine {
       guard !turn.isOver else { return .over }
       if tier.setup.driving == .caller { tier.recoverIfDue(on: configuration.clock) }
       guard tier.isReady else { return .idle }
+      registerChunk(tier, &turn)
       expirePrefetches()
       var isBusy = startPromotions(tier, &turn)
       if startDemotions(tier, &turn) { isBusy = true }
       if collect(tier, &turn) { isBusy = true }
       return isBusy ? .busy : turn.flights.isEmpty ? .idle : .waits
     }
+  }
+
+  /// Tells the tier of one chunk of the pool that it has not heard of: the pool grows while the engine runs, and no page
+  /// shall wait for more than one.
+  private func registerChunk(_ link: TierLink, _ turn: inout TierTurn) {
+    guard let chunk = pool?.memory.chunks(after: turn.chunkCount).first else { return }
+    turn.chunkCount += 1
+    let start = UnsafeMutableRawPointer(bitPattern: chunk.memory.address)
+    link.setup.tier.register(UnsafeMutableRawBufferPointer(start: start, count: chunk.memory.byteCount))
   }
 
   /// Takes in what has happened. False: nothing.

@@ -147,6 +147,8 @@ struct TierTurn {
   var flights: [TierTicket: TierFlight] = [:]
   var events: [TierEvent] = []
   var isOver = false
+  /// Chunks of the pool that the tier has been told of.
+  var chunkCount = 0
 
   func count(_ isMeant: (TierFlight) -> Bool) -> Int { flights.values.reduce(0) { $0 + (isMeant($1) ? 1 : 0) } }
 }

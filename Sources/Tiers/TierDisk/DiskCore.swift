@@ -211,7 +211,10 @@ final class DiskCore {
 
   private func takeBounce(_ byteCount: Int) -> AlignedMemory {
     guard byteCount <= Limits.bounceBytes else { return AlignedMemory(byteCount: byteCount) }
-    return bounces.popLast() ?? AlignedMemory(byteCount: Limits.bounceBytes)
+    if let bounce = bounces.popLast() { return bounce }
+    let bounce = AlignedMemory(byteCount: Limits.bounceBytes)
+    queue.register(bounce.bytes)
+    return bounce
   }
 
   func giveBack(_ flight: Flight) {

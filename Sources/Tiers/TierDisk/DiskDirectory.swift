@@ -21,11 +21,13 @@ public final class DiskDirectory: StorageDirectory {
   public let path: String
   private let descriptor: Descriptor
   private let io: DiskIO
+  private let pinnedBytesMax: Int?
 
-  /// Opens a directory, made if it is missing (its parent must be there).
+  /// Opens a directory, made if it is missing (its parent must be there). `pinnedBytesMax`: memory that a queue may pin;
+  /// the limit on locked memory if nobody says.
   ///
   /// - Throws: `invalidInput` if it belongs to somebody else or is no directory; what the system says.
-  public init(_ path: String, io: DiskIO = .automatic) throws(RoostError) {
+  public init(_ path: String, io: DiskIO = .automatic, pinnedBytesMax: Int? = nil) throws(RoostError) {
     if mkdir(path, 0o700) != 0, errno != EEXIST {
       throw .system("mkdir", errno, "cannot make the directory of a disk tier", context: [("path", path)])
     }
@@ -36,6 +38,7 @@ public final class DiskDirectory: StorageDirectory {
     descriptor = Descriptor(number)
     self.path = path
     self.io = io
+    self.pinnedBytesMax = pinnedBytesMax
     var status = stat()
     guard fstat(number, &status) == 0, status.st_uid == geteuid() else {
       throw RoostError(.invalidInput, "the directory of a disk tier must be your own", context: [("path", path)])
@@ -54,6 +57,7 @@ public final class DiskDirectory: StorageDirectory {
     descriptor = Descriptor(number)
     self.path = path
     io = .cached
+    pinnedBytesMax = nil
   }
 
   /// The names in the directory but `.` and `..`.
@@ -157,7 +161,7 @@ public final class DiskDirectory: StorageDirectory {
   public func makeQueue(depth: Int) throws(RoostError) -> any StorageQueue {
     if io == .automatic || io == .ring {
       do throws(RoostError) {
-        return try RingQueue(depth: depth, isDirect: canGoDirect)
+        return try RingQueue(depth: depth, isDirect: canGoDirect, pinnedBytesMax: pinnedBytesMax)
       } catch {
         if io == .ring { throw error }
         Log.write(.info, "disk tier: io_uring is not available here, using threads: \(error)")

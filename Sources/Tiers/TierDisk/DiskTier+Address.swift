@@ -11,6 +11,7 @@ extension DiskTier {
     ("sync", "never (default): survives the death of the process. batch: survives a loss of power, batch by batch."),
     ("depth", "Operations at once, 1 to 1024; 32 if left out."),
     ("io", "automatic (default), ring, threads or cached."),
+    ("pin", "The most memory that io_uring may pin to read into: 0 for none; what ulimit -l allows if left out."),
     ("segment", "The size of a new tier's files; chosen from the capacity if left out."),
   ]
 
@@ -60,7 +61,8 @@ extension DiskTier {
     }
     let io = address.options["io"] ?? DiskIO.automatic.rawValue
     guard let chosen = DiskIO(rawValue: io) else { throw unknown("io", io, DiskIO.allCases.map(\.rawValue)) }
-    return try DiskTier(DiskDirectory(path, io: chosen), configuration)
+    let pin = try address.size("pin")
+    return try DiskTier(DiskDirectory(path, io: chosen, pinnedBytesMax: pin?.bytes), configuration)
   }
 
   private static func unknown(_ option: String, _ value: String, _ known: [String]) -> RoostError {

@@ -8,7 +8,7 @@ import RoostStorage
 /// nobody has it open. Nothing here has a thread of its own but the fallback of io_uring: whoever submits must poll.
 public final class DiskTier: Tier {
   private let core: Guarded<DiskCore>
-  private let queue: any StorageQueue
+  let queue: any StorageQueue
   private let configuration: DiskTierConfiguration
 
   /// `disk`.
@@ -29,6 +29,13 @@ public final class DiskTier: Tier {
 
   /// How pages are moved: `io_uring, direct`.
   public var ioDescription: String { queue.description }
+
+  /// Registers memory with io_uring, as far as the limit on locked memory allows; threads gain nothing by it.
+  public func register(_ memory: UnsafeMutableRawBufferPointer) {
+    // A pool that has one chunk more does not matter to a tier that is closing.
+    guard !core.withLock({ $0.isClosed }) else { return }
+    queue.register(memory)
+  }
 
   /// Takes a batch in and starts what the depth allows. Waits for the drive only where a segment has to be cut, once in
   /// many pages.
@@ -84,6 +91,7 @@ public final class DiskTier: Tier {
       usage.pageCount = core.table.pageCount
       usage.pageBytes = core.table.pageBytes
       usage.quarantinedCount = core.table.quarantinedCount
+      usage.registeredBytes = queue.registeredBytes
       usage.inFlightCount = core.ledger.inFlightCount
       if case .open = core.gate {} else { usage.isWriteStopped = true }
       usage.counters = core.ledger.counters

@@ -60,6 +60,15 @@ enum Limits {
   /// Memory that pages without the alignment of the drive are copied through, per operation at once; larger ones get
   /// memory of their own for the moment.
   static let bounceBytes = 256 << 10
+  /// Files that one ring registers: the usual limit on open files, which the kernel applies to them too. A tier of more
+  /// segments uses the others by their descriptors.
+  static let ringFileCountMax = 1024
+  /// Pieces of memory that one ring registers: the 1,024 chunks that a pool may have, and the most memory for pages that
+  /// are not aligned, one an operation.
+  static let ringMemoryCountMax = 2048
+  /// The largest piece: what the kernel takes. A chunk of more is registered in several, and a page on the border is moved
+  /// the plain way.
+  static let ringMemoryBytesMax = 1 << 30
   /// Bytes of a file of zeros written at once, where a file system cannot allocate.
   static let zeroStepBytes = 4 << 20
 }

@@ -7,7 +7,8 @@ import RoostStorage
 /// A queue on io_uring: operations go to the kernel in batches, one system call each, and complete without threads of
 /// ours.
 final class RingQueue: StorageQueue, @unchecked Sendable {
-  // `wait` reads the ring's descriptor only, which never changes; everything else is the one caller's.
+  // `wait` reads the ring's descriptor only, which never changes, and `register` has a lock; everything else is the one
+  // caller's.
   private let ring: OpaquePointer
   private let depth: Int
   private let isDirect: Bool
@@ -17,8 +18,15 @@ final class RingQueue: StorageQueue, @unchecked Sendable {
   private var freeParts: [Int]
   private var failed: [StorageCompletion] = []
   private var results: [roost_ring_result]
+  private var files: RingFiles
+  private let memory: RingMemory
+  private var memoryPlaces: [CInt] = []
 
-  init(depth: Int, isDirect: Bool) throws(RoostError) {
+  /// `pinnedBytesMax`: memory that may be pinned; the limit on locked memory if nobody says. `fileCountMax`: files that are
+  /// registered.
+  init(
+    depth: Int, isDirect: Bool, pinnedBytesMax: Int? = nil, fileCountMax: Int = Limits.ringFileCountMax
+  ) throws(RoostError) {
     var made: OpaquePointer?
     let result = roost_ring_open(UInt32(depth), &made)
     guard result >= 0, let ring = made else {
@@ -31,6 +39,8 @@ final class RingQueue: StorageQueue, @unchecked Sendable {
     results = Array(repeating: roost_ring_result(token: 0, result: 0), count: 64)
     parts = .allocate(capacity: 2 * depth)
     freeParts = Array(0..<depth)
+    files = RingFiles(ring, countMax: fileCountMax)
+    memory = RingMemory(ring, byteCountMax: pinnedBytesMax)
   }
 
   deinit {
@@ -40,32 +50,50 @@ final class RingQueue: StorageQueue, @unchecked Sendable {
 
   var description: String { "io_uring, " + (isDirect ? "direct" : "cached") }
 
+  var registeredBytes: Int { memory.pinnedBytes }
+
+  /// Operations on registered memory so far, and the files that are registered.
+  var registration: (operationCount: Int, fileCount: Int) { (memory.operationCount, files.count) }
+
   var alignment: Int { isDirect ? Limits.granuleBytes : 1 }
 
+  func register(_ memory: UnsafeMutableRawBufferPointer) { self.memory.register(memory) }
+
   func submit(_ operations: [StorageOperation]) {
-    for operation in operations {
-      guard let file = operation.file as? DiskFile else { preconditionFailure("a file of another storage") }
-      guard let place = freeParts.popLast() else { preconditionFailure("more operations than the queue is deep") }
-      let pair = parts + 2 * place
-      pair[0] = iovec(iov_base: operation.first.baseAddress, iov_len: operation.first.count)
-      pair[1] = iovec(iov_base: operation.second.baseAddress, iov_len: operation.second.count)
-      let kind =
-        switch operation.kind {
-        case .read: ROOST_RING_READ
-        case .write: ROOST_RING_WRITE
-        case .sync: ROOST_RING_SYNC
-        }
-      let result = roost_ring_queue(
-        ring, CInt(kind), file.queueDescriptor, pair, operation.second.count > 0 ? 2 : 1, Int64(operation.offset),
-        operation.token)
-      if result < 0 {
-        freeParts.append(place)
-        failed.append(StorageCompletion(token: operation.token, result: Int(result)))
-      } else {
-        inFlight[operation.token] = (operation, place)
-      }
-    }
+    memoryPlaces.removeAll(keepingCapacity: true)
+    memory.places(of: operations.map(RingQueue.onlyPart), into: &memoryPlaces)
+    for (operation, memoryPlace) in zip(operations, memoryPlaces) { enqueue(operation, memoryPlace) }
     _ = roost_ring_submit(ring)
+  }
+
+  /// The memory of an operation that has one piece of it; else none.
+  private static func onlyPart(of operation: StorageOperation) -> UnsafeMutableRawBufferPointer {
+    operation.second.count == 0 ? operation.first : UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+
+  private func enqueue(_ operation: StorageOperation, _ memoryPlace: CInt) {
+    guard let file = operation.file as? DiskFile else { preconditionFailure("a file of another storage") }
+    guard let place = freeParts.popLast() else { preconditionFailure("more operations than the queue is deep") }
+    let pair = parts + 2 * place
+    pair[0] = iovec(iov_base: operation.first.baseAddress, iov_len: operation.first.count)
+    pair[1] = iovec(iov_base: operation.second.baseAddress, iov_len: operation.second.count)
+    let kind =
+      switch operation.kind {
+      case .read: ROOST_RING_READ
+      case .write: ROOST_RING_WRITE
+      case .sync: ROOST_RING_SYNC
+      }
+    var entry = roost_ring_operation(
+      token: operation.token, offset: Int64(operation.offset), parts: pair,
+      part_count: operation.second.count > 0 ? 2 : 1, kind: CInt(kind), descriptor: file.queueDescriptor,
+      file_place: files.place(of: file), memory_place: memoryPlace)
+    let result = roost_ring_queue(ring, &entry)
+    if result < 0 {
+      freeParts.append(place)
+      failed.append(StorageCompletion(token: operation.token, result: Int(result)))
+    } else {
+      inFlight[operation.token] = (operation, place)
+    }
   }
 
   func poll(into completions: inout [StorageCompletion]) {
@@ -95,5 +123,9 @@ final class RingQueue: StorageQueue, @unchecked Sendable {
       poll(into: &rest)
       if !inFlight.isEmpty { _ = wait(until: .after(seconds: 1)) }
     }
+    // At once, and not some time after the ring has gone: the kernel takes its time with that.
+    files.close()
+    memory.close()
+    roost_ring_unregister(ring)
   }
 }
