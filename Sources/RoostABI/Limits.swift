@@ -6,6 +6,8 @@ enum Limits {
   static let blockCountMax = 1 << 24
   /// Regions and parts of the pages of one group: 1,024 layers with four tensors each.
   static let partCountMax = 4096
+  /// Bounds between the ranges of a page: 64 of them are a range a layer of most models.
+  static let rangeBoundsMax = 63
   /// Elements that one call gives back at most, so that nobody's capacity makes us allocate without bound.
   static let answerCountMax = 1 << 16
   /// Bytes of a structure: what a later version may have grown to.

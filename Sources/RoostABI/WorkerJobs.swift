@@ -12,9 +12,10 @@ import RoostPrimitives
     let job = try Arguments.structure(job, "job")
     let lease = job.lease == 0 ? nil : LeaseID(rawValue: job.lease)
     let blocks: UnsafeMutableBufferPointer<BlockCopy>
+    let isDivided = job.verb == UInt32(ROOST_LOAD_DIVIDED)
     let verb: CopyVerb
     do throws(RoostError) {
-      verb = try JobReader.verb(job.verb)
+      verb = isDivided ? .load : try JobReader.verb(job.verb)
       blocks = try JobReader.blocks(job)
     } catch {
       // The worker has not seen the job, but the engine waits for it.
@@ -22,14 +23,15 @@ import RoostPrimitives
       throw error
     }
     defer { blocks.deallocate() }
-    try worker.submit(job.job, CopyJob(verb, group: Int(job.group), lease: lease), UnsafeBufferPointer(blocks))
+    let copy = CopyJob(verb, group: Int(job.group), lease: lease)
+    try worker.submit(job.job, copy, divided: isDivided, UnsafeBufferPointer(blocks))
   }
 }
 
 private enum JobReader {
   static func verb(_ number: UInt32) throws(RoostError) -> CopyVerb {
     guard let verb = UInt8(exactly: number).flatMap(CopyVerb.init(rawValue:)) else {
-      throw RoostError(.invalidInput, "the verb is 0 for a store or 1 for a load, not \(number)")
+      throw RoostError(.invalidInput, "the verb is 0 for a store, 1 for a load or 2 for a divided one, not \(number)")
     }
     return verb
   }
@@ -79,6 +81,16 @@ private enum JobReader {
     let worker = try HandleTable.shared.worker(handle)
     let result = try worker.wait(for: job, until: Arguments.deadline(timeout))
     try Completions.write([Completions.item(result)], to: target)
+  }
+}
+
+/// See roost.h.
+@c @implementation public func roost_worker_wait_range(
+  _ handle: roost_worker, _ job: UInt64, _ range: UInt32, _ timeout: Double
+) -> roost_status {
+  Failure.caught { () throws(RoostError) in
+    let worker = try HandleTable.shared.worker(handle)
+    try worker.wait(for: job, range: Int(range), until: Arguments.deadline(timeout))
   }
 }
 

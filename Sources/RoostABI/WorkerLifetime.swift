@@ -68,3 +68,15 @@ import RoostPrimitives
     try worker.register(template, group: Int(pages.group), shard: Int(pages.shard))
   }
 }
+
+/// See roost.h.
+@c @implementation public func roost_worker_divide(
+  _ handle: roost_worker, _ group: UInt32, _ bounds: UnsafePointer<UInt64>?, _ count: Int
+) -> roost_status {
+  Failure.caught { () throws(RoostError) in
+    let worker = try HandleTable.shared.worker(handle)
+    guard 0...Limits.rangeBoundsMax ~= count else { throw Arguments.tooMany("bounds", count, Limits.rangeBoundsMax) }
+    let cuts = count == 0 ? nil : try Arguments.required(bounds, "bounds")
+    try worker.divide(group: Int(group), at: (0..<count).map { Int(clamping: cuts?[$0] ?? 0) })
+  }
+}

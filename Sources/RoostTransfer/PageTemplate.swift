@@ -23,6 +23,7 @@ public final class PageTemplate: Sendable {
   /// The runs of block 0: `source` is a device address, `target` an offset in the slot.
   let runs: RunTable
   let staging: StagingPlan?
+  private let efficientRunBytes: Int
 
   /// Works out the runs.
   ///
@@ -34,7 +35,7 @@ public final class PageTemplate: Sendable {
   ///     runs on the device's side longer.
   /// - Throws: `invalidInput` if a part lies outside its region or the slot, the layouts of a part do not have the
   ///   same axes, or two parts write the same bytes; the message says which.
-  public init(
+  public convenience init(
     regions: [PagedRegion], parts: [PagePart], slotByteCount: Int, efficientRunBytes: Int = 0
   ) throws(RoostError) {
     try PageTemplate.check(regions)
@@ -44,13 +45,43 @@ public final class PageTemplate: Sendable {
       try PageTemplate.add(parts[index], number: index, of: regions, slotByteCount: slotByteCount, to: &runs)
     }
     try runs.checkDisjoint()
-    blockCount = regions[0].blockCount
+    self.init(
+      runs, blockCount: regions[0].blockCount, slotByteCount: slotByteCount, efficientRunBytes: efficientRunBytes)
+  }
+
+  private init(_ runs: RunTable, blockCount: Int, slotByteCount: Int, efficientRunBytes: Int) {
+    self.blockCount = blockCount
     self.slotByteCount = slotByteCount
+    self.efficientRunBytes = efficientRunBytes
     pageByteCount = runs.byteCount
     pieceCount = runs.pieces.count
     runByteCountMin = runs.shortest
     self.runs = runs
     staging = runs.shortest < efficientRunBytes ? StagingPlan(runs) : nil
+  }
+
+  /// The same page in ranges of the slot's bytes, which are cut at `bounds`: together they copy what this template does,
+  /// each byte once.
+  ///
+  /// - Throws: `invalidInput` if the bounds do not rise, or a range has nothing that this template copies.
+  public func divided(at bounds: [Int]) throws(RoostError) -> [PageTemplate] {
+    let edges = [0] + bounds + [slotByteCount]
+    var ranges: [PageTemplate] = []
+    for index in edges.indices.dropLast() {
+      guard edges[index] < edges[index + 1] else {
+        throw RoostError(
+          .invalidInput,
+          "a page of \(slotByteCount) bytes cannot be cut at \(bounds): the bounds have to rise within it")
+      }
+      let cut = runs.clamped(to: UInt(edges[index])..<UInt(edges[index + 1]))
+      guard !cut.pieces.isEmpty else {
+        throw RoostError(.invalidInput, "nothing of the page lies from byte \(edges[index]) to \(edges[index + 1])")
+      }
+      ranges.append(
+        PageTemplate(
+          cut, blockCount: blockCount, slotByteCount: slotByteCount, efficientRunBytes: efficientRunBytes))
+    }
+    return ranges
   }
 
   private static func check(_ regions: [PagedRegion]) throws(RoostError) {

@@ -38,6 +38,22 @@ struct RunTable: Sendable {
     }
   }
 
+  /// The part of every run that lies in this range of the slot.
+  func clamped(to range: Range<UInt>) -> RunTable {
+    var cut = RunTable()
+    for stretch in stretches {
+      let kept = pieces[stretch.range].compactMap { piece -> CopyPiece? in
+        let target = (piece.target..<piece.target + piece.byteCount).clamped(to: range)
+        guard !target.isEmpty else { return nil }
+        return CopyPiece(
+          source: piece.source + (target.lowerBound - piece.target), target: target.lowerBound,
+          byteCount: UInt(target.count))
+      }
+      if !kept.isEmpty { cut.append(kept, blockStrideBytes: stretch.blockStrideBytes) }
+    }
+    return cut
+  }
+
   /// Throws if two runs share a byte of the slot, or of the device in block 0.
   func checkDisjoint() throws(RoostError) {
     try RunTable.checkDisjoint(pieces.map { ($0.target, $0.byteCount) }, "of the slot")

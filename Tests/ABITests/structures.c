@@ -176,7 +176,7 @@ static void test_pages(roost_engine engine) {
   wrong = job;        \
   change;             \
   EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_submit(worker, &wrong))
-  WRONG(wrong.verb = 2);
+  WRONG(wrong.verb = 3);
   WRONG(wrong.group = UINT32_MAX);
   WRONG(wrong.blocks = NULL);
   WRONG(wrong.slots = NULL);

@@ -35,7 +35,13 @@ static void run(roost_engine engine, roost_worker worker, uint32_t verb, uint64_
   roost_completion done = {.struct_bytes = sizeof done};
   EXPECT_OK(roost_engine_hand_out(engine, lease, 1));
   EXPECT_OK(roost_worker_submit(worker, &job));
+  if (verb == ROOST_LOAD_DIVIDED) {
+    verb = ROOST_LOAD;
+    EXPECT_OK(roost_worker_wait_range(worker, lease, 0, 10));
+    EXPECT_OK(roost_worker_wait_range(worker, lease, 99, 10));
+  }
   EXPECT_OK(roost_worker_wait(worker, lease, 10, &done));
+  EXPECT_STATUS(ROOST_NOT_FOUND, roost_worker_wait_range(worker, lease, 0, 10));
   EXPECT(done.id == lease && done.outcome == ROOST_DONE && done.byte_count == 4 * PAGE_BYTES);
   size_t count = 0;
   for (int turn = 0; turn < 10000 && count == 0; turn++) {
@@ -70,6 +76,18 @@ void test_whole_path(void) {
   EXPECT(lease != 0 && grants[0].outcome == ROOST_LEASED);
   run(engine, worker, ROOST_LOAD, lease, 8, grants);
   EXPECT(memcmp(device[8], device[0], 4 * PAGE_BYTES) == 0);
+
+  /* The same in ranges of the page's bytes. */
+  uint64_t bounds[64] = {PAGE_BYTES / 4, PAGE_BYTES / 2, PAGE_BYTES / 4};
+  EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_divide(worker, 0, bounds, 3));
+  EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_divide(worker, 0, bounds, 64));
+  EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_divide(worker, 0, bounds, SIZE_MAX));
+  EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_divide(worker, 0, NULL, 1));
+  EXPECT_STATUS(ROOST_INVALID_INPUT, roost_worker_divide(worker, 7, bounds, 2));
+  EXPECT_OK(roost_worker_divide(worker, 0, bounds, 2));
+  EXPECT_OK(roost_engine_begin_load(engine, &request, &keys, grants, &lease));
+  run(engine, worker, ROOST_LOAD_DIVIDED, lease, 4, grants);
+  EXPECT(memcmp(device[4], device[0], 4 * PAGE_BYTES) == 0);
 
   roost_stats stats = {.struct_bytes = sizeof stats};
   EXPECT_OK(roost_engine_stats(engine, &stats));

@@ -156,7 +156,8 @@ static void call_begin(int is_store) {
     if (take_byte() % 2 == 0) (void)roost_engine_hand_out(engine, lease, 1 + take_byte() % 2);
     int32_t block = (int32_t)take_number(BLOCK_COUNT);
     uint32_t slot[2] = {grants[0].slot, grants[0].generation};
-    roost_job job = {sizeof job, take_number(16), lease, is_store ? ROOST_STORE : ROOST_LOAD, keys.group, &block, slot,
+    uint32_t load = take_byte() % 2 == 0 ? ROOST_LOAD : ROOST_LOAD_DIVIDED;
+    roost_job job = {sizeof job, take_number(16), lease, is_store ? ROOST_STORE : load, keys.group, &block, slot,
                      grants[0].outcome == (is_store ? ROOST_ADMITTED : ROOST_LEASED)};
     if (take_byte() % 2 == 0) (void)roost_worker_submit(some_worker(), &job);
   }
@@ -264,12 +265,18 @@ static void call_rest(void) {
   size_t bytes = 0;
   uint64_t number = 0;
   uint32_t small = 0;
-  switch (take_byte() % 7) {
+  switch (take_byte() % 9) {
     case 0: (void)roost_engine_address(some_engine(), text, take_byte() % sizeof text, &bytes); break;
     case 1: (void)roost_engine_slot_count(some_engine(), (uint32_t)take_number(3), &number); break;
     case 2: (void)roost_worker_attachment(some_worker(), &small); break;
     case 3: (void)roost_worker_page_bytes(some_worker(), (uint32_t)take_number(3), &number); break;
     case 4: (void)roost_worker_cancel(some_worker(), take_number(16)); break;
+    case 7: {
+      uint64_t bounds[2] = {take_number(255), take_number(255)};
+      (void)roost_worker_divide(some_worker(), (uint32_t)take_number(2), bounds, take_byte() % 3);
+      break;
+    }
+    case 8: (void)roost_worker_wait_range(some_worker(), take_number(16), (uint32_t)take_number(9), 0); break;
     case 5: {
       roost_completion completion = {.struct_bytes = sizeof completion};
       (void)roost_worker_wait(some_worker(), take_number(16), 0, &completion);

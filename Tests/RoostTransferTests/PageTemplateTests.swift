@@ -1,7 +1,8 @@
 import RoostLayout
 import RoostPrimitives
-import RoostTransfer
 import Testing
+
+@testable import RoostTransfer
 
 @Suite struct PageTemplateTests {
   private func bytes(_ count: Int, at offset: Int = 0) throws -> Layout {
@@ -113,5 +114,49 @@ import Testing
       [region(1 << 24, stride: 1 << 24, count: 1)], [PagePart(region: 0, device: columns, slot: rows)],
       slotByteCount: 1 << 24)
     #expect(error?.code == .invalidInput)
+  }
+
+  @Test func rangesOfAPageCopyEveryByteOfItOnceAndWhereThePageDoes() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    print("seed \(seed)")
+    var random = SplitMix64(seed: seed)
+    for _ in 0..<50 {
+      // Rows of ten bytes, scattered on the device and in the slot.
+      let rows = Array(0..<12).shuffled(using: &random).prefix(Int.random(in: 4...12, using: &random))
+      let parts = try rows.enumerated().map { place, row in
+        PagePart(region: place % 2, device: try bytes(10, at: place * 13), slot: try bytes(10, at: row * 10))
+      }
+      let regions = [
+        region(4000, stride: 200), PagedRegion(address: 65536, byteCount: 4000, blockStrideBytes: 170, blockCount: 10),
+      ]
+      let template = try PageTemplate(regions: regions, parts: parts, slotByteCount: 120)
+      let copied = Dictionary(uniqueKeysWithValues: moves(template))
+      let bounds = (1..<120).shuffled(using: &random).prefix(3).sorted()
+      let edges = [0] + bounds + [120]
+      let isEmpty = edges.indices.dropLast().contains { index in
+        !copied.keys.contains { edges[index]..<edges[index + 1] ~= Int($0) }
+      }
+      guard !isEmpty else {
+        #expect(throws: RoostError.self) { _ = try template.divided(at: bounds) }
+        continue
+      }
+      let ranges = try template.divided(at: bounds)
+      for (index, range) in ranges.enumerated() {
+        #expect(moves(range).allSatisfy { edges[index]..<edges[index + 1] ~= Int($0.0) })
+      }
+      let all = ranges.flatMap { moves($0) }
+      #expect(all.count == copied.count)
+      #expect(Dictionary(all) { left, _ in left } == copied)
+      #expect(ranges.map(\.pageByteCount).reduce(0, +) == template.pageByteCount)
+    }
+  }
+
+  /// Every byte of the slot that is copied, with the device's address in block 1.
+  private func moves(_ template: PageTemplate) -> [(UInt, UInt)] {
+    template.runs.stretches.flatMap { stretch in
+      template.runs.pieces[stretch.range].flatMap { piece in
+        (0..<piece.byteCount).map { (piece.target + $0, piece.source + $0 + stretch.blockStrideBytes) }
+      }
+    }
   }
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-STORE, LOAD = 0, 1
+STORE, LOAD, LOAD_DIVIDED = 0, 1, 2
 DONE, PARTLY_FAILED, CANCELLED, LOST = range(4)
 
 _engines: dict[str, "Engine"] = {}
@@ -148,31 +148,60 @@ class Worker:
         self.hold: set[int] | bool = set()
         self.failing: dict[int, tuple[int, ...]] = {}
         self.cancelled: set[int] = set()
+        self.edges: list[int] = []
+        self.verbs: list[int] = []
+        self.arrived: list[tuple[int, int]] = []
+        """Ranges of divided jobs that were waited for, and copied then."""
 
     def register(self, group, shard, shards, regions, parts, block_count) -> None:
         self.regions, self.parts = regions, parts
 
+    def divide(self, group, bounds) -> None:
+        self.edges = [0, *bounds, self.engine.page_bytes]
+
+    def wait_range(self, job, index, timeout) -> None:
+        entry = next((entry for entry in self.queue if entry[0] == job), None)
+        if entry is None:
+            if job not in self.results:
+                raise RoostError("notFound", "no such job")
+        elif self._is_held(job):
+            raise RoostError("timedOut", "still running")
+        else:
+            assert self.edges and entry[1] == LOAD_DIVIDED and (job, index) not in self.arrived
+            self.arrived.append((job, index))
+            self._copy_all(entry, range(self.edges[index], self.edges[index + 1]))
+
+    def _is_held(self, job) -> bool:
+        return job not in self.cancelled and (self.hold is True or bool(self.hold and job in self.hold))
+
     def submit(self, job, verb, group, lease, blocks, slots) -> None:
+        self.verbs.append(verb)
         self.queue.append((job, verb, lease, blocks.copy(), np.asarray(slots).reshape(-1, 2).copy()))
 
     def run(self) -> None:
         waiting, self.queue = self.queue, []
         for entry in waiting:
-            job, verb, lease, blocks, slots = entry
+            job, _, lease, blocks, _ = entry
             if job in self.cancelled:
                 self._end(job, lease, CANCELLED, (), 0)
-            elif self.hold is True or (self.hold and job in self.hold):
+            elif self._is_held(job):
                 self.queue.append(entry)
             else:
                 bad = self.failing.get(job, ())
-                for position, (block, (slot, _)) in enumerate(zip(blocks, slots)):
-                    if position not in bad:
-                        self._copy(verb, int(block), int(slot))
+                self._copy_all(entry, range(self.engine.page_bytes))
                 self._end(job, lease, PARTLY_FAILED if bad else DONE, bad, len(blocks) * self.engine.page_bytes)
 
-    def _copy(self, verb, block, slot) -> None:
+    def _copy_all(self, entry, within: range) -> None:
+        job, verb, _, blocks, slots = entry
+        for position, (block, (slot, _)) in enumerate(zip(blocks, slots)):
+            if position not in self.failing.get(job, ()):
+                self._copy(verb, int(block), int(slot), within)
+
+    def _copy(self, verb, block, slot, within: range) -> None:
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.engine.memory)) + slot * self.engine.page_bytes
         for region, offset, stride, size, place in self.parts:
+            if place not in within:
+                continue
             device = self.regions[region][0] + offset + block * stride
             ends = (base + place, device) if verb == STORE else (device, base + place)
             ctypes.memmove(*ends, size)

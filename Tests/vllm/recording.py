@@ -31,6 +31,8 @@ class RecordingWorker:
         self.loaded: list[tuple[int, int]] = []
         """Group and number of pages of every load."""
         self.wrong: list[str] = []
+        self.ranges: list[int] = []
+        """Ranges of divided loads, as they were waited for."""
         self.fail_positions: tuple[int, ...] = ()
         """Positions of the next loads that are not copied, and reported so."""
         self.holds_loads = False
@@ -49,6 +51,9 @@ class RecordingWorker:
 
     def register(self, *arguments: Any) -> None:
         self._core.register(*arguments)
+
+    def divide(self, *arguments: Any) -> None:
+        self._core.divide(*arguments)
 
     def submit(self, job: int, verb: int, group: int, lease: int, blocks: np.ndarray, slots: np.ndarray) -> None:
         pairs = [(group, int(slot), int(generation)) for slot, generation in slots]
@@ -108,6 +113,25 @@ class RecordingWorker:
             time.sleep(timeout)
             raise RoostError("timedOut", "the test keeps the end of this job back")
         return released
+
+    def wait_range(self, job: int, index: int, timeout: float) -> None:
+        self.ranges.append(index)
+        if self.holds_loads:
+            time.sleep(timeout)
+            raise RoostError("timedOut", "the test keeps the end of this job back")
+        self._core.wait_range(job, index, timeout)
+
+    def wrong_layer(self, number: int) -> list[str]:
+        """What blocks of the loads in flight have in one layer other than what was stored, where that is known."""
+        wrong = []
+        for group, blocks, pairs in self._loads.values():
+            sizes = [tensor[0].numel() * tensor.element_size() for tensor in self._tensors[group]]
+            start = sum(sizes[:number])
+            for block, pair in zip(blocks, pairs):
+                found = self._tensors[group][number][int(block)].contiguous().view(-1).numpy().tobytes()
+                if found != self._stored[pair][start : start + sizes[number]]:
+                    wrong.append(f"block {block} of layer {number} differs from what was stored in slot {pair}")
+        return wrong
 
     def cancel(self, job: int) -> None:
         self._cancelled.add(job)

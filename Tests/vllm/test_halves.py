@@ -39,11 +39,17 @@ class Request:
 class Bench:
     """Both halves with one worker and a device of `count` blocks."""
 
-    def __init__(self, count: int = 64, load: str = "async", store: str = "all", replicas: int = 1):
+    def __init__(
+        self, count: int = 64, load: str = "async", store: str = "all", replicas: int = 1, layers: int = 1,
+        ranges: int = 1,
+    ):
         self.memory = (ctypes.c_ubyte * (count * PAGE))()
-        layer = LayerPage("layers.0", 1, 1, PAGE, True)
-        own = WorkerPages(0, 0, replicas, replicas, (layer,), "test")
-        slot = SlotLayout({"layers.0": LayerSlot(0, PAGE, 1)}, PAGE, "test", 1)
+        self.piece = PAGE // layers
+        self.layers = [f"layers.{number}" for number in range(layers)]
+        parts = tuple(LayerPage(name, 1, 1, self.piece, True) for name in self.layers)
+        own = WorkerPages(0, 0, replicas, replicas, parts, "test")
+        slots = {name: LayerSlot(number * self.piece, self.piece, 1) for number, name in enumerate(self.layers)}
+        slot = SlotLayout(slots, PAGE, "test", 1)
         config = '{"groups": [{"page_bytes": %d}], "capacity": %d}' % (PAGE, PAGE * 128)
         self.engine = fake_core.Engine(config)
         self.now = 0.0
@@ -52,19 +58,34 @@ class Bench:
             self.engine, ticket, lambda request: 0, groups=[Group("full", BLOCK)], hash_tokens=BLOCK, load=load,
             store=store,
         )
-        self.worker = WorkerSide(lambda ticket: fake_core.Worker(ticket.address), clock=lambda: self.now)
+        self.worker = WorkerSide(
+            lambda ticket: fake_core.Worker(ticket.address), clock=lambda: self.now, ranges=ranges
+        )
         memory = (ctypes.addressof(self.memory), count * PAGE)
-        pages = DevicePages((memory,), (layer,), ((0, 0, PAGE, PAGE, PAGE),), count)
+        # Layer by layer, not page by page: the pieces of a page are no neighbours.
+        places = tuple(
+            (0, number * count * self.piece, self.piece, self.piece, self.piece) for number in range(layers)
+        )
+        pages = DevicePages((memory,), parts, places, count)
         self.worker.register([pages], [own])
         self.blocks: dict[str, list[int]] = {}
         """The table of the one group."""
         self.errors: set[int] = set()
+        self.count = count
+        self.passes: list[str] = []
+        """The layers of the forward pass, as they ask for their pages."""
+        self.look = lambda name: None
+        """What is done where a layer would read its pages."""
 
     def step(self, preempted=(), idle=False):
         """One step of vLLM: orders, worker, outputs. Returns (sent, received)."""
         orders = self.orders(preempted, idle)
         self.worker.fence(orders)
         self.worker.load(orders)
+        for name in self.passes:
+            if self.worker.divided:
+                self.worker.layer(name)
+            self.look(name)
         self.worker.store(orders)
         sent, received = self.worker.ended(orders)
         self.errors = self.worker.take_errors()
@@ -88,10 +109,16 @@ class Bench:
         request.num_computed_tokens = request.num_tokens
 
     def fill(self, block: int, value: int) -> None:
-        ctypes.memset(ctypes.addressof(self.memory) + block * PAGE, value, PAGE)
+        for layer in range(len(self.layers)):
+            place = (layer * self.count + block) * self.piece
+            ctypes.memset(ctypes.addressof(self.memory) + place, value, self.piece)
 
     def page(self, block: int) -> bytes:
-        return bytes(self.memory[block * PAGE : (block + 1) * PAGE])
+        pieces = (
+            bytes(self.memory[place * self.piece : (place + 1) * self.piece])
+            for place in range(block, len(self.layers) * self.count, self.count)
+        )
+        return b"".join(pieces)
 
     def stored(self, name: str, prompt: int, blocks: list[int]) -> None:
         """A request whose prompt lies in the pool afterwards."""
@@ -324,6 +351,87 @@ class SchedulerAndWorker(unittest.TestCase):
         bench.step()
         self.assertEqual([lease for lease in bench.engine.live.values() if lease["verb"] == STORE], [])
         self.assertFalse(bench.scheduler.finished(store, [[20, 21, 22, 23]]))
+
+    def _divided(self, ranges: int = 3) -> Bench:
+        """Four layers in ranges, and a prompt of four blocks in the pool."""
+        bench = Bench(load="sync", layers=4, ranges=ranges)
+        bench.passes = bench.layers
+        bench.stored("a", 16, [1, 2, 3, 4])
+        return bench
+
+    def test_each_layer_waits_for_its_own_range_and_the_first_one_first(self):
+        bench = self._divided()
+        again = Request("b", 17)
+        bench.admit(again, [10, 11, 12, 13, 14])
+        seen = []
+
+        def look(name):
+            right = [bench.page(block) for block in (10, 11, 12, 13)]
+            layers = [layer for layer in range(4) if all(page[2 * layer] == place + 1 for place, page in enumerate(right))]
+            seen.append((name, [index for _, index in bench.worker._core.arrived], layers))
+
+        bench.look = look
+        self.assertEqual(bench.step(), (None, None))
+        self.assertEqual(
+            seen,
+            [
+                ("layers.0", [0], [0, 1]),
+                ("layers.1", [0], [0, 1]),
+                ("layers.2", [0, 1], [0, 1, 2]),
+                ("layers.3", [0, 1, 2], [0, 1, 2, 3]),
+            ],
+        )
+        self.assertEqual((bench.errors, bench.worker._running), (set(), {}))
+        self.assertEqual(bench.worker._core.verbs[-1], fake_core.LOAD_DIVIDED)
+        bench.scheduler.collect()
+        self.assertEqual(bench.engine.live, {})
+
+    def test_a_layer_of_another_name_waits_for_everything(self):
+        bench = self._divided()
+        bench.admit(Request("b", 17), [10, 11, 12, 13, 14])
+        bench.passes = ["another", *bench.layers]
+        seen = []
+        bench.look = lambda name: seen.append(len(bench.worker._core.arrived))
+        bench.step()
+        self.assertEqual((seen, bench.errors), ([3] * 5, set()))
+
+    def test_asynchronous_loads_are_not_divided(self):
+        bench = Bench(load="async", layers=4, ranges=4)
+        bench.passes = bench.layers
+        bench.stored("a", 16, [1, 2, 3, 4])
+        bench.admit(Request("b", 17), [10, 11, 12, 13, 14])
+        self.assertEqual(bench.step(), (None, {"b"}))
+        self.assertEqual((bench.worker._core.verbs[-1], bench.worker._core.arrived), (LOAD, []))
+
+    def test_a_failed_position_of_a_divided_load_is_reported_as_its_block(self):
+        bench = self._divided()
+        again = Request("b", 17)
+        bench.admit(again, [10, 11, 12, 13, 14])
+        bench.worker._core.failing = {bench.engine.next - 1: (1, 3)}
+        bench.step()
+        self.assertEqual(bench.errors, {11, 13})
+        self.assertEqual(bench.scheduler.match(again, 0), (0, False))
+
+    def test_a_late_range_is_cancelled_and_the_whole_load_has_failed(self):
+        bench = self._divided()
+        bench.admit(Request("b", 17), [10, 11, 12, 13, 14])
+        bench.look = lambda name: setattr(bench.worker._core, "hold", True)
+        bench.step()
+        self.assertEqual(bench.worker._core.arrived, [(bench.engine.next - 1, 0)])
+        self.assertEqual((bench.errors, bench.worker._running), ({10, 11, 12, 13}, {}))
+
+    def test_pages_of_layers_that_did_not_wait_are_computed_and_later_loads_are_whole(self):
+        for asked in ([], ["layers.0", "layers.1", "layers.2"]):
+            bench = self._divided()
+            bench.admit(Request("b", 17), [10, 11, 12, 13, 14])
+            bench.passes = asked
+            with self.assertLogs("vllm.roost", "ERROR"):
+                bench.step()
+            self.assertEqual((bench.errors, bench.worker._running), ({10, 11, 12, 13}, {}))
+            bench.stored("c", 16, [20, 21, 22, 23])
+            bench.admit(Request("d", 17), [30, 31, 32, 33, 34])
+            bench.step()
+            self.assertEqual((bench.worker._core.verbs[-1], bench.errors), (LOAD, set()))
 
     def test_a_reset_drops_what_was_not_sent_and_stores_nothing_of_who_lives(self):
         bench = Bench()
@@ -565,6 +673,23 @@ class Layouts(unittest.TestCase):
         formats = {slot.inner_format for slot in slots}
         formats.add(SlotLayout.compose([WorkerPages(0, 0, 1, 1, outside.layers, "x")]).inner_format)
         self.assertEqual(len(formats), 3, "pages of the same size with other bytes inside")
+
+    def test_layers_are_divided_by_depth_into_ranges_about_equal(self):
+        names = [f"model.layers.{number}.attn" for number in (10, 2, 0, 9, 1)]
+        layers = tuple(LayerPage(name, 1, 1, 8, True) for name in names)
+        own = WorkerPages(0, 0, 1, 1, layers, "test")
+        slot = SlotLayout.compose([own])
+        pages = DevicePages((), layers, (), 4)
+        for count, bounds, expected in (
+            (1, [], [0, 0, 0, 0, 0]),
+            (2, [24], [0, 0, 0, 1, 1]),
+            (3, [16, 32], [0, 0, 1, 1, 2]),
+            (5, [8, 16, 24, 32], [0, 1, 2, 3, 4]),
+            (9, [8, 16, 24, 32], [0, 1, 2, 3, 4]),
+        ):
+            cut, range_of = pages.ranges(slot, count)
+            self.assertEqual(cut, bounds)
+            self.assertEqual([range_of[f"model.layers.{number}.attn"] for number in (0, 1, 2, 9, 10)], expected)
 
     def test_a_page_of_one_layer_and_rank_is_one_run(self):
         import torch

@@ -43,7 +43,8 @@ static int module_exec(PyObject *module) {
       {"CANCELLED", ROOST_GIVEN_UP}, {"LOST", ROOST_FAILED},
       {"HELD", ROOST_HELD},         {"ADMITTED", ROOST_ADMITTED},
       {"REFUSED", ROOST_REFUSED},   {"LEASED", ROOST_LEASED},
-      {"MISSING", ROOST_MISSING},   {"abi_version", ROOST_ABI_VERSION},
+      {"MISSING", ROOST_MISSING},   {"LOAD_DIVIDED", ROOST_LOAD_DIVIDED},
+      {"abi_version", ROOST_ABI_VERSION},
   };
   if (failure_set_up() != 0) return -1;
   for (size_t index = 0; index < sizeof constants / sizeof constants[0]; index++) {

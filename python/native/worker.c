@@ -2,6 +2,8 @@
 
 #include "core.h"
 
+enum { BOUNDS_MAX = 63 };
+
 struct worker {
   PyObject_HEAD
   roost_worker handle;
@@ -152,6 +154,28 @@ static PyObject *worker_register(PyObject *self, PyObject *const *args, Py_ssize
   Py_RETURN_NONE;
 }
 
+static PyObject *worker_divide(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+  static const char *const names[] = {"group", "bounds"};
+  static const struct parameters parameters = {"divide", names, 2, 2};
+  PyObject *given[2];
+  uint32_t group = 0;
+  uint64_t bounds[BOUNDS_MAX];
+  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
+  if (arguments_u32(given[0], "group", &group) != 0) return NULL;
+  PyObject *list = PySequence_Tuple(given[1]);
+  if (list == NULL) return NULL;
+  Py_ssize_t bound_count = PyTuple_Size(list);
+  int failed = 0;
+  if (bound_count > BOUNDS_MAX) failed = failure_invalid("a page is cut at 63 bounds at most");
+  for (Py_ssize_t index = 0; !failed && index < bound_count; index++) {
+    failed = arguments_u64(PyTuple_GetItem(list, index), "bounds", &bounds[index]) != 0;
+  }
+  Py_DECREF(list);
+  if (failed || failure_check(roost_worker_divide(handle_of(self), group, bounds, (size_t)bound_count)) != 0)
+    return NULL;
+  Py_RETURN_NONE;
+}
+
 /* ---- Jobs ---- */
 
 static PyObject *worker_submit(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
@@ -236,6 +260,26 @@ static PyObject *worker_wait(PyObject *self, PyObject *const *args, Py_ssize_t c
   return job_result(&completion);
 }
 
+static PyObject *worker_wait_range(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
+  static const char *const names[] = {"job", "range", "timeout"};
+  static const struct parameters parameters = {"wait_range", names, 3, 3};
+  PyObject *given[3];
+  uint64_t job = 0;
+  uint32_t range = 0;
+  double timeout = 0;
+  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
+  if (arguments_u64(given[0], "job", &job) != 0 || arguments_u32(given[1], "range", &range) != 0 ||
+      arguments_seconds(given[2], "timeout", &timeout) != 0)
+    return NULL;
+  roost_worker handle = handle_of(self);
+  roost_status status;
+  Py_BEGIN_ALLOW_THREADS
+  status = roost_worker_wait_range(handle, job, range, timeout);
+  Py_END_ALLOW_THREADS
+  if (failure_check(status) != 0) return NULL;
+  Py_RETURN_NONE;
+}
+
 static PyObject *worker_cancel(PyObject *self, PyObject *value) {
   uint64_t job = 0;
   if (arguments_u64(value, "job", &job) != 0) return NULL;
@@ -246,9 +290,11 @@ static PyObject *worker_cancel(PyObject *self, PyObject *value) {
 static PyMethodDef methods[] = {
     FAST_METHOD("close", worker_close),
     FAST_METHOD("register", worker_register),
+    FAST_METHOD("divide", worker_divide),
     FAST_METHOD("submit", worker_submit),
     FAST_METHOD("poll", worker_poll),
     FAST_METHOD("wait", worker_wait),
+    FAST_METHOD("wait_range", worker_wait_range),
     {"cancel", worker_cancel, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -41,6 +41,7 @@ Verb: TypeAlias = Literal[0, 1]
 """Which way pages go: 0 store (device to pool), 1 load (pool to device)."""
 STORE: Final = 0
 LOAD: Final = 1
+LOAD_DIVIDED: Final = 2
 
 HELD: Final = 0
 """`begin_store`: nothing to do, the block is stored or being stored."""
@@ -210,8 +211,11 @@ class Worker:
         (JSON).
         `shard` of `shards`: which part of every page this worker holds.
         """
+    def divide(self, group: int, bounds: Sequence[int]) -> None:
+        """Divides the pages of a registered group into ranges of the slot's bytes, cut at ascending bounds, 63 at most: a
+        job with the verb LOAD_DIVIDED copies the first range of all its blocks, then the second, and so on."""
     def submit(
-        self, job: int, verb: Verb, group: int, lease: int, blocks: Buffer, slots_generations: Buffer
+        self, job: int, verb: Literal[0, 1, 2], group: int, lease: int, blocks: Buffer, slots_generations: Buffer
     ) -> None:
         """Starts copying: `blocks` are 32-bit block numbers on the device, `slots_generations` two unsigned 32-bit
         numbers each. Both are read before this returns. `job` is the caller's number.
@@ -224,8 +228,11 @@ class Worker:
         """Jobs that have ended: (job, outcome, failed positions, bytes, seconds), each once."""
     def wait(self, job: int, timeout: float) -> tuple[int, Outcome, tuple[int, ...], int, float]:
         """Waits for one job and takes its result. Raises `timedOut` (the job goes on), `notFound`."""
+    def wait_range(self, job: int, range: int, timeout: float) -> None:
+        """Waits until a range of a divided job (0 is the first), and those before it, are over. The result, which says
+        whether they are good, is still to be taken. Raises `timedOut` (the job goes on), `notFound`."""
     def cancel(self, job: int) -> None:
-        """Cancels a job that has not started; its result comes either way."""
+        """Cancels what of a job has not started; its result comes either way."""
     def close(self, timeout: float = 5.0) -> bool:
         """Waits for copies that run and detaches. False: some still run; the engine then waits for this process to
         end. Safe to call twice."""

@@ -44,12 +44,15 @@ public struct CopyJob: Sendable {
   public var group: Int
   /// The lease that holds the slots, nil when the caller does its own fencing.
   public var lease: LeaseID?
+  /// Only this range of every page, of those that `LocalDataPlane.divide` has made; nil: all of it.
+  public var range: Int?
 
   /// Describes a job.
-  public init(_ verb: CopyVerb, group: Int = 0, lease: LeaseID?) {
+  public init(_ verb: CopyVerb, group: Int = 0, lease: LeaseID?, range: Int? = nil) {
     self.verb = verb
     self.group = group
     self.lease = lease
+    self.range = range
   }
 }
 

@@ -16,6 +16,8 @@ public final class LocalDataPlane: DataPlane {
   private let view: any SlotView
   private let engine: Engine?
   private let templates: Locked<[PageTemplate?]>
+  /// By group: the ranges of its pages, where they are divided.
+  private let ranges = Locked<[Int: [PageTemplate]]>([:])
   private let queue: TransferQueue
   private let registrar: ChunkRegistrar?
   private let jobs = Locked(Jobs())
@@ -87,6 +89,34 @@ public final class LocalDataPlane: DataPlane {
       while templates.count <= group { templates.append(nil) }
       templates[group] = template
     }
+    ranges.withLock { $0[group] = nil }
+  }
+
+  /// Divides the pages of a group at `bounds`, bytes of the slot, into ranges that jobs of their own can copy
+  /// (`CopyJob.range`), until the group is registered anew.
+  ///
+  /// - Throws: `invalidInput` for a group that was not registered, or bounds that do not divide its pages.
+  public func divide(group: Int, at bounds: [Int]) throws(RoostError) {
+    let divided = try template(of: CopyJob(.load, group: group, lease: nil)).divided(at: bounds)
+    ranges.withLock { $0[group] = divided }
+  }
+
+  /// How many ranges the pages of a group have.
+  func rangeCount(group: Int) -> Int { ranges.withLock { $0[group]?.count } ?? 1 }
+
+  private func template(of job: CopyJob) throws(RoostError) -> PageTemplate {
+    let known: PageTemplate?
+    if let range = job.range {
+      known = ranges.withLock { ranges in
+        ranges[job.group].flatMap { $0.indices.contains(range) ? $0[range] : nil }
+      }
+    } else {
+      known = templates.withLock { $0.indices.contains(job.group) ? $0[job.group] : nil }
+    }
+    guard let known else {
+      throw RoostError(.invalidInput, "where the pages of group \(job.group) lie on the device was never said")
+    }
+    return known
   }
 
   private init(
@@ -110,10 +140,7 @@ public final class LocalDataPlane: DataPlane {
   public func submit(
     _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>, after fence: (any DeviceEvent)?
   ) throws(RoostError) -> JobID {
-    let known = templates.withLock { $0.indices.contains(job.group) ? $0[job.group] : nil }
-    guard let template = known else {
-      throw RoostError(.invalidInput, "where the pages of group \(job.group) lie on the device was never said")
-    }
+    let template = try template(of: job)
     if let engine, let lease = job.lease, !engine.copiesBegin(lease, attachment: Limits.localAttachment) {
       throw RoostError(.stale, "the lease is over", context: [("lease", "\(lease.rawValue)")])
     }

@@ -10,9 +10,56 @@ struct EmbeddedJobs {
     var shard: Int
     /// Kept for the report: which slots failed.
     var blocks: [BlockCopy]
+    /// The plane's jobs, one for each range of the pages that is copied by itself, in the order of their start.
+    var parts: [JobID]
+    /// How many of them run, and whether the first one does.
+    private var openCount: Int
+    fileprivate var isFirstOpen = true
+    /// What those that have ended did, and why others were not even started.
+    private var result: JobResult?
+
+    init(number: UInt64, lease: LeaseID?, shard: Int, blocks: [BlockCopy], parts: [JobID]) {
+      self.number = number
+      self.lease = lease
+      self.shard = shard
+      self.blocks = blocks
+      self.parts = parts
+      openCount = parts.count
+    }
+
+    /// Not everything could be started: the job has failed, and ends when what was started has.
+    mutating func fail(_ error: RoostError) {
+      result = JobResult(
+        job: parts[0], lease: lease, outcome: .failed(error), failedBlocks: Array(blocks.indices), byteCount: 0,
+        seconds: 0)
+    }
+
+    /// One part has ended. The job's result if that was the last.
+    fileprivate mutating func end(_ part: JobResult) -> JobResult? {
+      openCount -= 1
+      if part.job == parts[0] { isFirstOpen = false }
+      guard var whole = result else {
+        result = part
+        return openCount == 0 ? part : nil
+      }
+      whole.byteCount += part.byteCount
+      whole.seconds += part.seconds
+      if part.failedBlocks != whole.failedBlocks {
+        whole.failedBlocks = Set(whole.failedBlocks).union(part.failedBlocks).sorted()
+      }
+      switch (part.outcome, whole.outcome) {
+      case (_, .failed), (.done, _): break
+      default: whole.outcome = part.outcome
+      }
+      result = whole
+      return openCount == 0 ? whole : nil
+    }
   }
 
+  /// By the first of a job's parts.
   private(set) var running: [JobID: Running] = [:]
+  /// The first part of every other one.
+  private var firsts: [JobID: JobID] = [:]
   private var ended: [EmbeddedResult] = []
   private var numbers: Set<UInt64> = []
   /// Leases that this worker has reported: it copies for none of them again.
@@ -29,13 +76,16 @@ struct EmbeddedJobs {
   func isInUse(_ number: UInt64) -> Bool { numbers.contains(number) }
   /// Whether this worker has said that it does not copy for the lease any more.
   func hasAnswered(_ lease: LeaseID) -> Bool { answered.contains(lease) }
-  /// The job that runs under a lease.
-  func job(under lease: LeaseID) -> JobID? { running.first { $0.value.lease == lease }?.key }
-  /// The job with the caller's number.
-  func job(numbered number: UInt64) -> JobID? { running.first { $0.value.number == number }?.key }
+  /// The parts of the job that runs under a lease.
+  func parts(under lease: LeaseID) -> [JobID]? { running.values.first { $0.lease == lease }?.parts }
+  /// The parts of the job with the caller's number.
+  func parts(numbered number: UInt64) -> [JobID]? { running.values.first { $0.number == number }?.parts }
+  /// Whether a part has not ended.
+  func isRunning(_ part: JobID) -> Bool { running[part]?.isFirstOpen ?? (firsts[part] != nil) }
 
-  mutating func begin(_ job: JobID, _ entry: Running) {
-    running[job] = entry
+  mutating func begin(_ entry: Running) {
+    running[entry.parts[0]] = entry
+    for part in entry.parts.dropFirst() { firsts[part] = entry.parts[0] }
     numbers.insert(entry.number)
   }
 
@@ -60,9 +110,14 @@ struct EmbeddedJobs {
         number: number, outcome: .cancelled, failedBlocks: Array(0..<blockCount), byteCount: 0, seconds: 0))
   }
 
-  /// A job has ended. Returns what is to be reported, if it ran under a lease.
-  mutating func end(_ result: JobResult) -> HandOutLedger.Report? {
-    guard let entry = running.removeValue(forKey: result.job) else { return nil }
+  /// A job, or a part of one, has ended. Returns what is to be reported, if it was the last and ran under a lease.
+  mutating func end(_ part: JobResult) -> HandOutLedger.Report? {
+    let first = firsts.removeValue(forKey: part.job) ?? part.job
+    guard var entry = running.removeValue(forKey: first) else { return nil }
+    guard let result = entry.end(part) else {
+      running[first] = entry
+      return nil
+    }
     ended.append(
       EmbeddedResult(
         number: entry.number, outcome: result.outcome, failedBlocks: result.failedBlocks, byteCount: result.byteCount,

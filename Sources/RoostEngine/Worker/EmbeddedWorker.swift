@@ -147,18 +147,26 @@ public final class EmbeddedWorker: Sendable {
       WorkerMessage.serves(group: group, shard: shard).encoded(), until: .after(seconds: Limits.reportSeconds))
   }
 
+  /// Divides the pages of a registered group into ranges of the slot's bytes, cut at `bounds`: `submit(divided:)` then
+  /// copies range after range. Stays until the group is registered anew.
+  ///
+  /// - Throws: `invalidInput` for a group that was not registered, or bounds that do not divide its pages.
+  public func divide(group: Int, at bounds: [Int]) throws(RoostError) { try plane.divide(group: group, at: bounds) }
+
   // MARK: Jobs
 
   /// Starts copying. Returns at once; the result comes from `poll` or `wait` under the caller's `number`.
   ///
+  /// - Parameter divided: the ranges of the group's pages are copied one after another, the first ones of all blocks
+  ///   first; `wait(for:range:until:)` waits for one. It is one job with one result all the same.
   /// - Throws: `invalidInput` for a number or a lease that is in use, an unknown group or a block out of range;
   ///   `outOfResources`, `stale` after `close`, `lost` if the control plane is gone. Nothing was started then, and the
   ///   control plane hears that this shard has failed.
   public func submit(
-    _ number: UInt64, _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>
+    _ number: UInt64, _ job: CopyJob, divided: Bool = false, _ blocks: UnsafeBufferPointer<BlockCopy>
   ) throws(RoostError) {
     do throws(RoostError) {
-      try start(number, job, blocks)
+      try start(number, job, divided, blocks)
     } catch {
       if let lease = job.lease, error.code != .busy { refuse(lease, shard: shard(of: job.group)) }
       throw error
@@ -166,7 +174,7 @@ public final class EmbeddedWorker: Sendable {
   }
 
   private func start(
-    _ number: UInt64, _ job: CopyJob, _ blocks: UnsafeBufferPointer<BlockCopy>
+    _ number: UInt64, _ job: CopyJob, _ divided: Bool, _ blocks: UnsafeBufferPointer<BlockCopy>
   ) throws(RoostError) {
     guard !isLost.load(ordering: .acquiring) else { throw EmbeddedWorker.lost }
     let shard = shard(of: job.group)
@@ -177,7 +185,7 @@ public final class EmbeddedWorker: Sendable {
         throw RoostError(.busy, "the job number is in use; take its result first", context: [("job", "\(number)")])
       }
       if let lease = job.lease {
-        guard jobs.job(under: lease) == nil else {
+        guard jobs.parts(under: lease) == nil else {
           throw RoostError(.busy, "a job runs under this lease already", context: [("lease", "\(lease.rawValue)")])
         }
         guard !jobs.hasAnswered(lease) else { return jobs.refuse(number, blockCount: blocks.count) }
@@ -186,9 +194,32 @@ public final class EmbeddedWorker: Sendable {
         throw RoostError(.outOfResources, "\(Limits.jobsInFlightMax) jobs are in flight; poll for their results")
       }
       // The lock is held, so that nobody harvests the job before it is known here.
-      let id = try plane.submit(CopyJob(job.verb, group: job.group, lease: nil), blocks)
-      jobs.begin(id, EmbeddedJobs.Running(number: number, lease: job.lease, shard: shard, blocks: Array(blocks)))
+      let rangeCount = divided ? plane.rangeCount(group: job.group) : 1
+      let (parts, failure) = try startParts(job, rangeCount, blocks)
+      var entry = EmbeddedJobs.Running(
+        number: number, lease: job.lease, shard: shard, blocks: Array(blocks), parts: parts)
+      if let failure { entry.fail(failure) }
+      jobs.begin(entry)
     }
+  }
+
+  /// Hands a job to the plane, range by range if it has several. If one cannot be started, those before it are cancelled,
+  /// and the job is over when they are.
+  private func startParts(
+    _ job: CopyJob, _ rangeCount: Int, _ blocks: UnsafeBufferPointer<BlockCopy>
+  ) throws(RoostError) -> (parts: [JobID], failure: RoostError?) {
+    var parts: [JobID] = []
+    for range in 0..<rangeCount {
+      let part = CopyJob(job.verb, group: job.group, lease: nil, range: rangeCount > 1 ? range : nil)
+      do throws(RoostError) {
+        parts.append(try plane.submit(part, blocks))
+      } catch {
+        guard !parts.isEmpty else { throw error }
+        for part in parts { plane.cancel(part) }
+        return (parts, error)
+      }
+    }
+    return (parts, nil)
   }
 
   /// A job may overtake the news that its slots have been cut: they come over the pool's connection, the job by another
@@ -218,25 +249,41 @@ public final class EmbeddedWorker: Sendable {
   /// - Throws: `timedOut` (the job goes on), `notFound` if there is no such job or its result was taken before.
   public func wait(for number: UInt64, until deadline: Deadline) throws(RoostError) -> EmbeddedResult {
     while true {
-      let (result, job) = jobs.withLock { ($0.take(number), $0.job(numbered: number)) }
+      let (result, parts) = jobs.withLock { jobs in
+        (jobs.take(number), jobs.parts(numbered: number)?.filter { jobs.isRunning($0) })
+      }
       if let result { return result }
-      guard let job else {
-        throw RoostError(
-          .notFound, "the job's result was taken before, or there is no such job", context: [("job", "\(number)")])
-      }
-      do throws(RoostError) {
-        settle([try plane.wait(for: job, until: deadline)])
-      } catch {
-        // The thread may have taken the result first; then it is, or is about to be, among the ended ones.
-        guard error.code == .notFound else { throw error }
-        harvest()
-      }
+      guard let parts else { throw EmbeddedWorker.unknown(number) }
+      for part in parts { try awaitPart(part, until: deadline) }
     }
   }
 
-  /// Cancels a job that has not started; its result comes either way.
+  /// Waits until a range of a divided job has been copied, and those before it; the result is still to be taken, and
+  /// says whether it went well.
+  ///
+  /// - Throws: `timedOut` (the job goes on), `notFound` if there is no such job or its result was taken before.
+  public func wait(for number: UInt64, range: Int, until deadline: Deadline) throws(RoostError) {
+    let (parts, isKnown) = jobs.withLock { jobs in
+      let parts = jobs.parts(numbered: number) ?? []
+      return (parts.prefix(max(0, range) + 1).filter { jobs.isRunning($0) }, jobs.isInUse(number))
+    }
+    guard isKnown else { throw EmbeddedWorker.unknown(number) }
+    for part in parts { try awaitPart(part, until: deadline) }
+  }
+
+  private func awaitPart(_ part: JobID, until deadline: Deadline) throws(RoostError) {
+    do throws(RoostError) {
+      settle([try plane.wait(for: part, until: deadline)])
+    } catch {
+      // The thread may have taken the result first; then it is, or is about to be, among the ended ones.
+      guard error.code == .notFound else { throw error }
+      harvest()
+    }
+  }
+
+  /// Cancels what of a job has not started; its result comes either way.
   public func cancel(_ number: UInt64) {
-    if let job = jobs.withLock({ $0.job(numbered: number) }) { plane.cancel(job) }
+    for part in jobs.withLock({ $0.parts(numbered: number) }) ?? [] { plane.cancel(part) }
   }
 
   private func shard(of group: Int) -> Int { shards.withLock { $0[group] ?? 0 } }
@@ -314,12 +361,17 @@ public final class EmbeddedWorker: Sendable {
 
   /// No copy runs under the lease any more when the control plane hears the answer.
   private func withdraw(_ lease: LeaseID) {
-    let (job, isNew) = jobs.withLock { jobs in
-      let job = jobs.job(under: lease)
-      return (job, job == nil && jobs.answer(lease))
+    let (parts, isNew) = jobs.withLock { jobs in
+      let parts = jobs.parts(under: lease)
+      return (parts, parts == nil && jobs.answer(lease))
     }
-    if let job { plane.cancel(job) }
+    for part in parts ?? [] { plane.cancel(part) }
     if isNew { send([HandOutLedger.Report(lease: lease, shard: 0, status: .cancelled)]) }
+  }
+
+  private static func unknown(_ number: UInt64) -> RoostError {
+    RoostError(
+      .notFound, "the job's result was taken before, or there is no such job", context: [("job", "\(number)")])
   }
 
   private static var lost: RoostError {

@@ -76,6 +76,16 @@ def _count(value: Any) -> int:
     return number
 
 
+def _up_to(highest: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        number = int(value)
+        if not 1 <= number <= highest:
+            raise ValueError(f"a number from 1 to {highest}")
+        return number
+
+    return check
+
+
 def _one_of(*choices: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in choices:
@@ -108,6 +118,12 @@ class Settings:
         _one_of("auto", "sync", "async"),
         "whether a step waits for its loads (sync) or the request waits while others run (async); auto: sync for a "
         "request that is alone",
+    )
+    load_ranges: int = _key(
+        1,
+        _up_to(64),
+        "in how many ranges of layers a load that a step waits for is copied, the first layers first; each layer then "
+        "waits for its own range alone. 1: the step waits for all of it",
     )
     load_timeout: float = _key(10.0, _seconds, "seconds after which a load counts as failed and is computed instead")
     store: str = _key(

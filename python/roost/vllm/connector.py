@@ -129,7 +129,7 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         if role == KVConnectorRole.SCHEDULER:
             _recompute_failures(self._kv_transfer_config)
         else:
-            self.worker_side = WorkerSide(self._open_worker)
+            self.worker_side = WorkerSide(self._open_worker, ranges=_load_ranges(self.settings, vllm_config))
 
     @property
     def requires_kv_delivery(self) -> bool:
@@ -139,6 +139,11 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
     def get_required_kvcache_layout(cls, vllm_config: Any) -> str | None:
         """Heads outside tokens, where vLLM's kernel can: any tensor-parallel size can then read a page."""
         return "LBHNC"
+
+    @classmethod
+    def requires_piecewise_for_cudagraph(cls, extra_config: dict[str, Any]) -> bool:
+        """A captured graph of the whole pass would not wait for its layers' pages."""
+        return Settings.resolve(extra_config).load_ranges > 1
 
     # Worker
 
@@ -177,7 +182,9 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
             self.worker_side.load(orders)
 
     def wait_for_layer_load(self, layer_name: str) -> None:
-        """Loads that a step needs are awaited before it begins."""
+        """Loads that a step needs are awaited before it begins, but for divided ones."""
+        if self.worker_side.divided:
+            self.worker_side.layer(layer_name)
 
     def save_kv_layer(self, layer_name: str, kv_layer: Any, attn_metadata: Any, **kwargs: Any) -> None:
         """Stores take blocks of earlier steps."""
@@ -411,6 +418,14 @@ def _load_mode(wanted: str, config: Any) -> str:
             log.warning('"load": "sync" is not possible with overlapping steps; loads are asynchronous')
         return "async"
     return wanted
+
+
+def _load_ranges(settings: Settings, config: Any) -> int:
+    """Divided loads need every layer to ask for its pages within the step's own forward pass."""
+    if settings.load_ranges > 1 and (config.speculative_config or config.parallel_config.use_ubatching):
+        log.warning('"load_ranges" is not possible with speculation or two batches at once; loads are copied as a whole')
+        return 1
+    return settings.load_ranges
 
 
 def _recompute_failures(transfer: Any) -> None:

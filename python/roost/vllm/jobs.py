@@ -8,7 +8,7 @@ import numpy as np
 
 from roost.vllm.pages import SlotLayout
 
-STORE, LOAD = 0, 1
+STORE, LOAD, LOAD_DIVIDED = 0, 1, 2
 """The verbs of `roost._core`."""
 
 

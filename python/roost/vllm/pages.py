@@ -160,6 +160,15 @@ class DevicePages:
                     runs.append((region, source, block_stride, layer.piece_bytes, place))
         return _joined(runs)
 
+    def ranges(self, slot: SlotLayout, count: int) -> tuple[list[int], dict[str, int]]:
+        """Divides this worker's layers, by depth, into `count` ranges that are about equal: where a slot is to be cut,
+        and in which range each layer lies."""
+        layers = sorted((slot.layers[layer.name].offset, layer.name) for layer in self.layers)
+        count = min(count, len(layers))
+        range_of = {name: place * count // len(layers) for place, (_, name) in enumerate(layers)}
+        starts = [next(offset for offset, name in layers if range_of[name] == index) for index in range(count)]
+        return starts[1:], range_of
+
 
 def _read(name: str, tensor: object, block_count: int) -> tuple[LayerPage, tuple[int, int, int]]:
     item = tensor.element_size()

@@ -1,6 +1,7 @@
 """The worker's half: knows where the device pages lie, copies what it is told to, says what has ended.
 
-One submit a job, one poll a step. A device page is given back only after every job that reads or writes it is over:
+One submit a job, one poll a step. A load that a step waits for can be divided into ranges of layers: it is submitted
+before the forward pass, and each layer waits in the pass for its own range (`layer`). A device page is given back only after every job that reads or writes it is over:
 `fence` waits for what a preemption would overwrite, `release` reports a finished request when its last job has ended.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from roost import RoostError
-from roost.vllm.jobs import LOAD, STORE, Job, PoolTicket, StepOrders, StepReport
+from roost.vllm.jobs import LOAD, LOAD_DIVIDED, STORE, Job, PoolTicket, StepOrders, StepReport
 from roost.vllm.pages import DevicePages, WorkerPages
 
 log = logging.getLogger("vllm.roost")
@@ -41,7 +42,9 @@ class _Running:
 class WorkerSide:
     """Copies for one device. One thread, vLLM's model runner's."""
 
-    def __init__(self, open_worker: Callable[[PoolTicket], Any], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, open_worker: Callable[[PoolTicket], Any], clock: Callable[[], float] = time.monotonic, ranges: int = 1
+    ):
         self._open_worker = open_worker
         self._clock = clock
         self._pages: Sequence[DevicePages] = ()
@@ -58,6 +61,13 @@ class WorkerSide:
         self._errors: set[int] = set()
         self._failed: set[str] = set()
         self._report = StepReport()
+        self._ranges = ranges
+        self._range_of: dict[str, int] = {}
+        """The range of every layer, where loads are divided."""
+        self.divided: list[int] = []
+        """Divided loads that the forward pass of this step waits for, layer by layer."""
+        self._arrived = 0
+        """The ranges of them that it has waited for."""
 
     def register(self, pages: Sequence[DevicePages], identity: Sequence[WorkerPages]) -> None:
         """Says where the KV cache of each group of layers lies; before anything else."""
@@ -91,9 +101,22 @@ class WorkerSide:
             if job.missing:
                 self._fail(job, job.missing)
             self._submit(job)
-        for job in orders.loads:
-            if job.waits and job.number in self._running:
-                self._wait(job.number)
+        waiting = [job.number for job in orders.loads if job.waits and job.number in self._running]
+        if self._range_of:
+            self.divided, self._arrived = waiting, 0
+            return
+        for number in waiting:
+            self._wait(number)
+
+    def layer(self, name: str) -> None:
+        """In the forward pass, before a layer reads its pages: they are there, or their load has failed."""
+        last = self._range_of.get(name, self._ranges - 1)
+        while self._arrived <= last and self.divided:
+            for number in self.divided:
+                self._wait_range(number, self._arrived)
+            self._arrived += 1
+        if self._arrived == self._ranges:
+            self._end_divided()
 
     def store(self, orders: StepOrders) -> None:
         """Starts the stores. Their blocks were computed in earlier steps."""
@@ -104,6 +127,8 @@ class WorkerSide:
 
     def ended(self, orders: StepOrders | None) -> tuple[set[str] | None, set[str] | None]:
         """Requests whose device blocks vLLM may have back, and requests whose loads are over."""
+        if self.divided:
+            self._not_asked_for()
         if self._running:
             if orders is not None and orders.is_idle:
                 self._wait_idle()
@@ -152,6 +177,10 @@ class WorkerSide:
                 shard = ticket.shards.index((own.pipeline_rank, own.tensor_rank))
                 parts = where.copy_parts(slot, own.part)
                 core.register(group, shard, len(ticket.shards), list(where.regions), parts, where.block_count)
+            if self._ranges > 1 and len(pages) == 1:
+                bounds, self._range_of = pages[0].ranges(ticket.slots[0], self._ranges)
+                self._ranges = len(bounds) + 1
+                core.divide(0, bounds)
         except (RoostError, ValueError) as error:
             # A cache that cannot be reached costs time, not answers.
             self._attach_error = str(error)
@@ -165,8 +194,9 @@ class WorkerSide:
         if core is None or job.number < 0:
             self._refuse(job)
             return
+        verb = LOAD_DIVIDED if job.waits and self._range_of else job.verb
         try:
-            core.submit(job.number, job.verb, job.group, job.number, blocks, slots)
+            core.submit(job.number, verb, job.group, job.number, blocks, slots)
         except RoostError as error:
             log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(blocks), error)
             self._refuse(job)
@@ -265,6 +295,34 @@ class WorkerSide:
             f"a copy of {len(running.job.blocks)} blocks has not ended {_HUNG_FACTOR} times its deadline after it was "
             "cancelled: the device hangs, and its pages cannot be used"
         )
+
+    def _wait_range(self, number: int, index: int) -> None:
+        running = self._running.get(number)
+        if running is None:
+            return
+        try:
+            self._core.wait_range(number, index, max(0.0, running.deadline - self._clock()))
+        except RoostError:
+            # Late: what has not started is cancelled, what runs is waited for, and all of it has failed.
+            self._wait(number)
+
+    def _end_divided(self) -> None:
+        numbers, self.divided = self.divided, []
+        for number in numbers:
+            if number in self._running:
+                self._wait(number)
+
+    def _not_asked_for(self) -> None:
+        """The pass is over, and not every range was waited for: it may have read pages that were not there yet."""
+        log.error(
+            "layers of this model read their pages without waiting for them; loads are computed again, and from now on "
+            'copied as a whole, as with "load_ranges": 1'
+        )
+        jobs = [self._running[number].job for number in self.divided if number in self._running]
+        self._range_of = {}
+        self._end_divided()
+        for job in jobs:
+            self._fail(job, job.blocks.tolist())
 
     def _wait_idle(self) -> None:
         number = next(iter(self._running))

@@ -191,7 +191,7 @@ roost_status roost_engine_prefetch_end(roost_engine engine, uint64_t prefetch);
 /* Gives up every lease of a request. out_leases may be null. */
 roost_status roost_engine_reclaim(roost_engine engine, uint64_t request, uint64_t *out_leases);
 
-enum { ROOST_STORE = 0, ROOST_LOAD = 1 };                                       /* verb */
+enum { ROOST_STORE = 0, ROOST_LOAD = 1, ROOST_LOAD_DIVIDED = 2 };               /* verb; divided: of roost_job alone */
 enum { ROOST_DONE = 0, ROOST_PARTLY_FAILED = 1, ROOST_GIVEN_UP = 2, ROOST_FAILED = 3 }; /* outcome */
 
 /* How a lease that was handed out, or a worker's job, has ended. */
@@ -327,8 +327,7 @@ typedef struct roost_pages {
   size_t struct_bytes;
   uint32_t group;
   uint32_t shard;  /* which part of every page this worker holds */
-  uint32_t shards; /* of how many */
-  uint32_t reserved;
+  uint32_t shards, reserved; /* of how many */
   uint64_t block_count;
   const roost_region *regions;
   size_t region_count;
@@ -336,6 +335,9 @@ typedef struct roost_pages {
   size_t part_count;
 } roost_pages;
 roost_status roost_worker_register(roost_worker worker, const roost_pages *pages);
+/* Divides a registered group's pages into ranges of the slot's bytes, cut at `count` rising bounds (63 at most), until it is
+ * registered anew: a job with ROOST_LOAD_DIVIDED copies the first range of all its blocks, then the second, and so on. */
+roost_status roost_worker_divide(roost_worker worker, uint32_t group, const uint64_t *bounds, size_t count);
 
 /* Pages to copy. */
 typedef struct roost_job {
@@ -354,7 +356,9 @@ roost_status roost_worker_submit(roost_worker worker, const roost_job *job);
 roost_status roost_worker_poll(roost_worker worker, roost_completion *out, size_t capacity, size_t *out_count);
 /* Waits for one job and takes its result. out->struct_bytes must be set. ROOST_TIMED_OUT: the job goes on. */
 roost_status roost_worker_wait(roost_worker worker, uint64_t job, double timeout, roost_completion *out);
-/* Cancels a job that has not started; its result comes either way. An unknown number is ignored. */
+/* Waits until ranges 0 to `range` of a divided job are over; the result, which says whether they are good, stays. */
+roost_status roost_worker_wait_range(roost_worker worker, uint64_t job, uint32_t range, double timeout);
+/* Cancels what of a job has not started; its result comes either way. An unknown number is ignored. */
 roost_status roost_worker_cancel(roost_worker worker, uint64_t job);
 
 /* ---- Layouts: values, not handles ----------------------------------------------------------------------------------- */
@@ -369,11 +373,9 @@ typedef struct roost_text {
 
 /* The layout after steps, a JSON list such as [["narrow", "head", 2, 2], ["select", "kv", 0]]; `roost layout eval --help`
  * lists them. Without steps: the layout itself, checked and in its usual form. */
-roost_status roost_layout_apply(
-    roost_text layout, roost_text steps, char *out_text, size_t text_bytes, size_t *out_bytes);
+roost_status roost_layout_apply(roost_text layout, roost_text steps, char *out_text, size_t text_bytes, size_t *out_bytes);
 /* A known layout, such as "lbhnc" with {"heads": 8, "blocks": 1000}; `roost layout show --help` lists them. */
-roost_status roost_layout_named(
-    roost_text name, roost_text parameters, char *out_text, size_t text_bytes, size_t *out_bytes);
+roost_status roost_layout_named(roost_text name, roost_text parameters, char *out_text, size_t text_bytes, size_t *out_bytes);
 
 /* Consecutive bytes as transports take them. */
 typedef struct roost_descriptor {
@@ -391,8 +393,7 @@ roost_status roost_layout_descriptors(
 /* The copy of every element of one layout to the same place of another, as loops over runs:
  * {"parts": [{"src": offset, "dst": offset, "loops": [[count, source stride, target stride], ...], "run": bytes}, ...],
  * "pieces": n, "bytes": n}. */
-roost_status roost_layout_plan(
-    roost_text source, roost_text target, char *out_text, size_t text_bytes, size_t *out_bytes);
+roost_status roost_layout_plan(roost_text source, roost_text target, char *out_text, size_t text_bytes, size_t *out_bytes);
 
 /* One contiguous copy. */
 typedef struct roost_piece {
