@@ -23,7 +23,7 @@ import RoostPrimitives
       throw error
     }
     defer { blocks.deallocate() }
-    let copy = CopyJob(verb, group: Int(job.group), lease: lease)
+    let copy = CopyJob(verb, group: Int(job.group), lease: lease, isAwaited: job.is_awaited != 0)
     try worker.submit(job.job, copy, divided: isDivided, UnsafeBufferPointer(blocks))
   }
 }

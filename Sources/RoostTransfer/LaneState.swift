@@ -58,6 +58,9 @@ struct LaneState<Waiting, Running> {
   /// Ends a reserved start of which the device got nothing.
   mutating func abandonStart() { startingTicket = nil }
 
+  /// Whether any job waits.
+  var hasWaiting: Bool { !waiting.isEmpty }
+
   /// Makes a job wait.
   mutating func enqueue(_ ticket: TransferTicket, byteCount: Int, isStaged: Bool, _ job: Waiting) {
     waiting.append(WaitingEntry(ticket: ticket, byteCount: byteCount, isStaged: isStaged, job: job))

@@ -32,12 +32,18 @@ public struct TransferJob: Sendable {
   /// Copies wait for this event's last recording: for a store the computation that wrote the pages, for a load the last
   /// reader of what is overwritten. It must have been recorded before the job is submitted.
   public var fence: (any DeviceEvent)?
+  /// The caller goes on to wait for this very job. If it is too large to be started by `submit`, `wait` starts it, and no
+  /// thread is woken, which takes longer than the whole of `submit`. Without a `wait` it starts with the next `poll`.
+  public var isAwaited: Bool
 
   /// Describes a job.
-  public init(_ direction: TransferDirection, template: PageTemplate, fence: (any DeviceEvent)? = nil) {
+  public init(
+    _ direction: TransferDirection, template: PageTemplate, fence: (any DeviceEvent)? = nil, isAwaited: Bool = false
+  ) {
     self.direction = direction
     self.template = template
     self.fence = fence
+    self.isAwaited = isAwaited
   }
 }
 

@@ -41,6 +41,8 @@ final class TransferLane: Sendable {
     var jobs = LaneState<Waiting, Running>()
     var events = EventPool()
     var isStopped = false
+    /// The driver was not told of a job, because somebody is to wait for it.
+    var isQuiet = false
   }
 
   let direction: TransferDirection
@@ -88,8 +90,18 @@ final class TransferLane: Sendable {
     try startDriver()
     state.withLock {
       $0.jobs.enqueue(ticket, byteCount: byteCount, isStaged: isStaged, Waiting(job: job, source: source))
+      $0.isQuiet = job.isAwaited
     }
-    bell.ring()
+    if !job.isAwaited { bell.ring() }
+  }
+
+  /// Tells the driver of a job that it was not told of: whoever was to start it has not come, or cannot.
+  func rouse() {
+    let wasQuiet = state.withLock { state in
+      defer { state.isQuiet = false }
+      return state.isQuiet
+    }
+    if wasQuiet { bell.ring() }
   }
 
   /// Starts the oldest waiting job on the calling thread, so that who waits for it does not wait for the driver's
@@ -273,7 +285,12 @@ final class TransferLane: Sendable {
   /// Starts the oldest waiting job if it can be and is not staged; nil if the lane is stopped. The caller holds
   /// `starter`.
   private func startNext(canStage: Bool) -> LaneState<Waiting, Running>.Step? {
-    let step = state.withLock { $0.isStopped ? nil : $0.jobs.next(canStage: canStage) }
+    let step = state.withLock { state -> LaneState<Waiting, Running>.Step? in
+      guard !state.isStopped else { return nil }
+      let step = state.jobs.next(canStage: canStage)
+      if case .start = step, !state.jobs.hasWaiting { state.isQuiet = false }
+      return step
+    }
     guard case .start(let ticket, let waiting, isStaged: false)? = step else { return step }
     do throws(RoostError) {
       try start(waiting.job, waiting.source, as: ticket)

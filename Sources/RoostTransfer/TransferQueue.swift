@@ -10,7 +10,8 @@ import Synchronization
 ///
 /// `submit` returns at once. A few jobs a direction are with the device; the rest wait and can be cancelled. A job of
 /// many pieces, one that had to wait, and one whose template is staged are started by a thread of the lane, so that they
-/// go on whether or not anybody polls. Jobs of one direction start in the order of their submission.
+/// go on whether or not anybody polls - unless the caller has said that it waits for the job (`isAwaited`). Jobs of one
+/// direction start in the order of their submission.
 ///
 /// After a failed copy every job that was then with the device in that direction reports the failure, even one whose
 /// copies were complete but not yet polled for; then the stream is reset and later jobs run. Thread-safe.
@@ -69,6 +70,8 @@ public final class TransferQueue: Sendable {
   public func poll(into results: inout [TransferResult]) -> Int {
     store.harvest()
     load.harvest()
+    store.rouse()
+    load.rouse()
     return board.takeAll(into: &results)
   }
 
@@ -82,9 +85,13 @@ public final class TransferQueue: Sendable {
       lane.harvest()
       if let result = board.take(ticket) { return result }
       switch lane.whereabouts(of: ticket) {
-      case .running(let event): try? event.wait(until: deadline)
+      case .running(let event):
+        // Awaited jobs behind this one are written while it is copied.
+        lane.rouse()
+        try? event.wait(until: deadline)
       case .waiting:
         if lane.startWaiting() { continue }
+        lane.rouse()
         let slice = Deadline.after(seconds: Limits.driverPatienceSeconds)
         board.bell.wait(past: rings, spinNanoseconds: Limits.spinNanoseconds, until: min(slice, deadline))
       case .gone:

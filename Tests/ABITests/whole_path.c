@@ -31,7 +31,7 @@ static void run(roost_engine engine, roost_worker worker, uint32_t verb, uint64_
     slots[2 * index] = grants[index].slot;
     slots[2 * index + 1] = grants[index].generation;
   }
-  roost_job job = {sizeof job, lease, lease, verb, 0, blocks, slots, 4};
+  roost_job job = {sizeof job, lease, lease, verb, 0, blocks, slots, 4, verb, 0};
   roost_completion done = {.struct_bytes = sizeof done};
   EXPECT_OK(roost_engine_hand_out(engine, lease, 1));
   EXPECT_OK(roost_worker_submit(worker, &job));

@@ -158,7 +158,7 @@ static void call_begin(int is_store) {
     uint32_t slot[2] = {grants[0].slot, grants[0].generation};
     uint32_t load = take_byte() % 2 == 0 ? ROOST_LOAD : ROOST_LOAD_DIVIDED;
     roost_job job = {sizeof job, take_number(16), lease, is_store ? ROOST_STORE : load, keys.group, &block, slot,
-                     grants[0].outcome == (is_store ? ROOST_ADMITTED : ROOST_LEASED)};
+                     grants[0].outcome == (is_store ? ROOST_ADMITTED : ROOST_LEASED), take_byte() % 2, 0};
     if (take_byte() % 2 == 0) (void)roost_worker_submit(some_worker(), &job);
   }
   free(grants);

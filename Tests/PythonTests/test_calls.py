@@ -255,6 +255,37 @@ def test_pages_can_be_described_by_layouts(cache: Cache) -> None:
     straight.close()
 
 
+@pytest.mark.parametrize("comes", ["wait", "poll"])
+def test_a_job_that_is_waited_for_starts_with_the_wait_or_the_next_poll(cache: Cache, comes: str) -> None:
+    """More pieces than are started at once: one of 32 bytes a row."""
+    blocks, rows = 16, PAGE_BYTES // 32
+    device = np.random.default_rng(4).integers(0, 256, (rows, blocks, 32), dtype=np.uint8)
+    on_device = json.dumps({"axes": [["layer", rows, blocks * 32], ["byte", 32, 1]], "itemsize": 1})
+    in_slot = json.dumps({"axes": [["layer", rows, 32], ["byte", 32, 1]], "itemsize": 1})
+    worker = roost.Worker(cache.engine.address)
+    worker.register(0, 0, 1, [(device.ctypes.data, device.nbytes)], [(0, on_device, 32, in_slot)], blocks)
+    wanted = device.copy()
+    cache.store(worker, 1, cache.hashes(blocks), list(range(blocks)))
+    device[:] = 0
+    lease, out = cache.begin_load(2, cache.hashes(blocks))
+    slots = np.ascontiguousarray(out[:, :2])
+    worker.submit(2, roost.LOAD, 0, 0, np.arange(blocks, dtype=np.int32), slots, awaited=True)
+    if comes == "wait":
+        assert worker.wait(2, 10)[1] == roost.DONE
+    else:
+        outcomes: dict[int, int] = {}
+
+        def has_ended() -> bool:
+            outcomes.update((job, outcome) for job, outcome, *_ in worker.poll())
+            return 2 in outcomes
+
+        eventually(has_ended)
+        assert outcomes[2] == roost.DONE
+    cache.engine.end(lease)
+    assert np.array_equal(device, wanted)
+    worker.close()
+
+
 def test_a_closed_engine_says_so_and_its_workers_notice() -> None:
     cache = Cache()
     worker = cache.attach(Device())

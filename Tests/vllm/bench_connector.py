@@ -7,10 +7,10 @@ Drives `RoostConnector`'s two halves with the real engine, as vLLM's scheduler a
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import mmap
+import os
 import statistics
 import subprocess
 import sys
@@ -31,7 +31,9 @@ BLOCK = 16
 SAMPLE_BYTES = 64 << 20
 # The pool holds as many samples: these rounds touch its memory for the first time and do not count.
 _UNTIMED_ROUNDS = 16
-_TIMED_ROUNDS = 21
+_TIMED_ROUNDS = 41
+# Processes of each kind that the whole path is measured in.
+_TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ SMALL = Geometry(layers=2, piece=2048, blocks=8192)
 LARGE = Geometry(layers=32, piece=64 << 10, blocks=511)
 
 
-def device_memory(byte_count: int) -> np.ndarray:
-    """Memory as the CPU device allocates it, in huge pages."""
+def own_memory(byte_count: int) -> np.ndarray:
+    """Memory that has been touched, in huge pages as the CPU device allocates it."""
     # Private: the kernel has settings of its own for huge pages of shared memory.
     pages = mmap.mmap(-1, byte_count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     pages.madvise(mmap.MADV_HUGEPAGE)
@@ -97,7 +99,7 @@ class Bench:
             self.engine, ticket, lambda _: identity, groups=[Group("full", BLOCK)], hash_tokens=BLOCK, load=load,
             store="all",
         )
-        self.memory = device_memory(shape.blocks * shape.page)
+        self.memory = own_memory(shape.blocks * shape.page)
         pointer = self.memory.ctypes.data
         piece = shape.piece
         places = tuple((0, layer * shape.blocks * piece, piece, piece, piece) for layer in range(shape.layers))
@@ -165,44 +167,99 @@ def timed(body: Callable[[int], object], rounds: int) -> float:
     return statistics.median(samples) * 1e6
 
 
-def whole_path() -> list[tuple[str, float]]:
-    """Store and load of 64 MiB from orders to end, as ratios to a plain memcpy beside each: medians."""
+def whole_path() -> dict[str, float]:
+    """Store and load of 64 MiB in pages of `LARGE`, from orders to end: medians in GB/s."""
     count = SAMPLE_BYTES // LARGE.page
     bench = Bench(LARGE, "sync", capacity=_UNTIMED_ROUNDS * SAMPLE_BYTES)
-    ends = device_memory(SAMPLE_BYTES), device_memory(SAMPLE_BYTES)
+    other = own_memory(2 * SAMPLE_BYTES)
     order = np.random.default_rng(1)
-    ratios: dict[str, list[float]] = {"store": [], "load": []}
+    seconds: dict[str, list[float]] = {"store": [], "load": []}
 
-    def memcpy() -> float:
-        start = time.perf_counter()
-        ctypes.memmove(ends[1].ctypes.data, ends[0].ctypes.data, SAMPLE_BYTES)
-        return time.perf_counter() - start
+    def forget() -> None:
+        """Drives everything out of the caches: a sample begins as after a model's step."""
+        other[:SAMPLE_BYTES] = other[SAMPLE_BYTES:]
 
     for number in range(_UNTIMED_ROUNDS + _TIMED_ROUNDS):
         blocks = order.permutation(LARGE.blocks)[: count + 1].tolist()
-        stored = bench.store(Request(f"store-{number}", count, number), blocks)
-        between = memcpy()
-        loaded = bench.load(Request(f"load-{number}", count, number), blocks[::-1])
+        requests = [Request(f"{verb}-{number}", count, number) for verb in seconds]
+        forget()
+        stored = bench.store(requests[0], blocks)
+        forget()
+        loaded = bench.load(requests[1], blocks[::-1])
         if number >= _UNTIMED_ROUNDS:
-            ratios["store"].append(between / stored)
-            ratios["load"].append(memcpy() / loaded)
+            seconds["store"].append(stored)
+            seconds["load"].append(loaded)
     bench.close()
-    return [(name, statistics.median(values)) for name, values in ratios.items()]
+    return {name: SAMPLE_BYTES / statistics.median(samples) / 1e9 for name, samples in seconds.items()}
 
 
-def transfer_rows() -> dict[str, float]:
-    """The same pages copied by `roost bench transfer`, ratios to memcpy; empty where the program is not installed."""
+def submissions(bench: Bench, stored: Request, awaited: bool) -> float:
+    """Median microseconds of a submit of 512 blocks, alone."""
+    blocks = np.arange(512, dtype=np.int32)
+    grants = np.empty((512, 3), dtype=np.uint32)
+    keys = b"".join(stored.block_hashes[:512])
+    identity = bench.engine.intern([("weights", b"bench")])
+    core = bench.worker._core
+    samples = []
+    for _ in range(200):
+        lease = bench.engine.begin_load(1, identity, keys, 32, 0, grants)
+        bench.engine.hand_out(lease, 1)
+        slots = np.ascontiguousarray(grants[:, :2])
+        start = time.perf_counter()
+        core.submit(lease, 1, 0, lease, blocks, slots, awaited)
+        samples.append(time.perf_counter() - start)
+        core.wait(lease, 10.0)
+        bench.engine.poll()
+    return statistics.median(samples) * 1e6
+
+
+def wake() -> float:
+    """Median microseconds of waking somebody who sleeps: what handing work over costs at least."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as sleeper:
+        file = sleeper.stdin.fileno()
+        samples = []
+        for _ in range(200):
+            # Until it has gone to sleep again.
+            time.sleep(0.002)
+            start = time.perf_counter()
+            os.write(file, b"x")
+            samples.append(time.perf_counter() - start)
+        sleeper.stdin.close()
+    return statistics.median(samples) * 1e6
+
+
+def transfers() -> dict[str, float] | None:
+    """The same pages copied by `roost bench transfer`, GB/s; None where the program is not installed."""
     program = Path(roost.__file__).with_name("roost-program")
     if not program.exists():
-        return {}
+        return None
     done = subprocess.run([program, "bench", "transfer", "--json"], capture_output=True, text=True, check=True)
-    rows = json.loads(done.stdout)
-    rows = rows.get("results", rows) if isinstance(rows, dict) else rows
-    return {row["name"].split("/")[0]: row["ratio"] for row in rows if row["name"] in ("store/64KiB", "load/64KiB")}
+    rows = {row["name"]: row["median"] for row in json.loads(done.stdout)["results"]}
+    return {verb: rows[f"{verb}/64KiB"] for verb in ("store", "load")}
+
+
+def print_whole_path() -> None:
+    """In turns, each in a process of its own: where memory lies differs from process to process, by a third."""
+    turns: list[tuple[dict[str, float], dict[str, float] | None]] = []
+    for _ in range(_TURNS):
+        beside = transfers()
+        own = subprocess.run([sys.executable, __file__, "--copies"], capture_output=True, text=True, check=True)
+        turns.append((json.loads(own.stdout), beside))
+    print(f"\n{'64 MiB in pages of 32 x 64 KiB, GB/s':<42} {'connector':>10} {'roost bench':>12} {'ratio':>6}")
+    for verb in ("store", "load"):
+        own = statistics.median(connector[verb] for connector, _ in turns)
+        line = f"{verb + f', median of {_TURNS} processes':<42} {own:>10.1f}"
+        if all(beside is not None for _, beside in turns):
+            transfer = statistics.median(beside[verb] for _, beside in turns if beside is not None)
+            line += f" {transfer:>12.1f} {own / transfer:>6.2f}"
+        print(line)
 
 
 def main() -> None:
     gc.disable()
+    if "--copies" in sys.argv:
+        print(json.dumps(whole_path()))
+        return
     bench = Bench(SMALL, "async", capacity=2 * SMALL.blocks * SMALL.page)
     rows: list[tuple[str, float, float]] = []
     rows.append(("a step with nothing to do, both halves", timed(lambda _: bench.step(), 2000), 20))
@@ -227,35 +284,19 @@ def main() -> None:
     )
     assert set(found) == {4096 * BLOCK}, set(found)
 
-    blocks = np.arange(512, dtype=np.int32)
-    grants = np.empty((512, 3), dtype=np.uint32)
-    keys = b"".join(stored.block_hashes[:512])
-    identity = bench.engine.intern([("weights", b"bench")])
-    core = bench.worker._core
-    samples = []
-    for number in range(120):
-        lease = bench.engine.begin_load(1, identity, keys, 32, 0, grants)
-        bench.engine.hand_out(lease, 1)
-        slots = np.ascontiguousarray(grants[:, :2])
-        start = time.perf_counter()
-        core.submit(lease, 1, 0, lease, blocks, slots)
-        samples.append(time.perf_counter() - start)
-        core.wait(lease, 10.0)
-        bench.engine.poll()
-    rows.append(("submit of 512 blocks", statistics.median(samples) * 1e6, 15))
+    rows.append(("submit of 512 blocks that the step waits for", submissions(bench, stored, awaited=True), 15))
+    rows.append(("... that another thread starts", submissions(bench, stored, awaited=False), 15))
+    asleep = wake()
 
-    print(f"{'median of what the connector costs':<42} {'us':>8} {'target':>8}")
+    print(f"{'median of what the connector costs':<46} {'us':>8} {'target':>8}")
     missed = False
     for name, value, target in rows:
         missed |= value > target
-        print(f"{name:<42} {value:>8.1f} {target:>8.0f}{'  MISSED' if value > target else ''}")
+        print(f"{name:<46} {value:>8.1f} {target:>8.0f}{'  MISSED' if value > target else ''}")
+    print(f"{'waking a sleeping process, beside it':<46} {asleep:>8.1f}")
     bench.close()
 
-    transfers = transfer_rows()
-    print(f"\n{'64 MiB in pages of 32 x 64 KiB, ratio to memcpy':<48} {'connector':>9} {'roost bench':>12}")
-    for name, ratio in whole_path():
-        beside = transfers.get(name)
-        print(f"{name:<48} {ratio:>9.2f} {'-' if beside is None else f'{beside:.2f}':>12}")
+    print_whole_path()
     sys.exit(1 if missed and "--strict" in sys.argv else 0)
 
 

@@ -174,7 +174,7 @@ class Worker:
     def _is_held(self, job) -> bool:
         return job not in self.cancelled and (self.hold is True or bool(self.hold and job in self.hold))
 
-    def submit(self, job, verb, group, lease, blocks, slots) -> None:
+    def submit(self, job, verb, group, lease, blocks, slots, awaited=False) -> None:
         self.verbs.append(verb)
         self.queue.append((job, verb, lease, blocks.copy(), np.asarray(slots).reshape(-1, 2).copy()))
 

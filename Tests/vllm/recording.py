@@ -55,7 +55,9 @@ class RecordingWorker:
     def divide(self, *arguments: Any) -> None:
         self._core.divide(*arguments)
 
-    def submit(self, job: int, verb: int, group: int, lease: int, blocks: np.ndarray, slots: np.ndarray) -> None:
+    def submit(
+        self, job: int, verb: int, group: int, lease: int, blocks: np.ndarray, slots: np.ndarray, awaited: bool = False
+    ) -> None:
         pairs = [(group, int(slot), int(generation)) for slot, generation in slots]
         if verb == STORE:
             self.pages_stored += len(blocks)
@@ -72,7 +74,7 @@ class RecordingWorker:
                 blocks, slots = blocks[good], np.ascontiguousarray(slots[good])
                 pairs = [pair for pair, is_good in zip(pairs, good) if is_good]
             self._loads[job] = (group, blocks.copy(), pairs)
-        self._core.submit(job, verb, group, lease, blocks, slots)
+        self._core.submit(job, verb, group, lease, blocks, slots, awaited)
 
     def _seen(self, result: tuple) -> tuple:
         job, outcome, positions, byte_count, seconds = result

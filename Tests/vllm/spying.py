@@ -39,7 +39,9 @@ class _Spy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
 
-    def submit(self, job: int, verb: int, group: int, lease: int, blocks: Any, slots: Any) -> None:
+    def submit(
+        self, job: int, verb: int, group: int, lease: int, blocks: Any, slots: Any, awaited: bool = False
+    ) -> None:
         if verb == 0:
             self._note(verb, blocks, slots)
         else:
@@ -48,7 +50,7 @@ class _Spy:
                     tensor[int(block)].fill_(7.0)
             self._loads[job] = (blocks.copy(), slots.copy())
         self._die(verb, "before", len(blocks))
-        self._core.submit(job, verb, group, lease, blocks, slots)
+        self._core.submit(job, verb, group, lease, blocks, slots, awaited)
         self._die(verb, "after", len(blocks))
 
     def poll(self, *arguments: Any) -> list[tuple]:

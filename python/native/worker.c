@@ -179,15 +179,18 @@ static PyObject *worker_divide(PyObject *self, PyObject *const *args, Py_ssize_t
 /* ---- Jobs ---- */
 
 static PyObject *worker_submit(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-  static const char *const names[] = {"job", "verb", "group", "lease", "blocks", "slots_generations"};
-  static const struct parameters parameters = {"submit", names, 6, 6};
-  PyObject *given[6];
+  static const char *const names[] = {"job", "verb", "group", "lease", "blocks", "slots_generations", "awaited"};
+  static const struct parameters parameters = {"submit", names, 6, 7};
+  PyObject *given[7];
   roost_job job = {.struct_bytes = sizeof job};
   Py_buffer blocks, slots;
   if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
   if (arguments_u64(given[0], "job", &job.job) != 0 || arguments_u32(given[1], "verb", &job.verb) != 0 ||
       arguments_u32(given[2], "group", &job.group) != 0 || arguments_u64(given[3], "lease", &job.lease) != 0)
     return NULL;
+  int awaited = given[6] == NULL ? 0 : PyObject_IsTrue(given[6]);
+  if (awaited < 0) return NULL;
+  job.is_awaited = (uint32_t)awaited;
   if (arguments_buffer(given[4], "blocks", 4, 0, &blocks) != 0) return NULL;
   if (arguments_buffer(given[5], "slots_generations", 4, 0, &slots) != 0) {
     PyBuffer_Release(&blocks);

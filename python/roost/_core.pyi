@@ -215,14 +215,22 @@ class Worker:
         """Divides the pages of a registered group into ranges of the slot's bytes, cut at ascending bounds, 63 at most: a
         job with the verb LOAD_DIVIDED copies the first range of all its blocks, then the second, and so on."""
     def submit(
-        self, job: int, verb: Literal[0, 1, 2], group: int, lease: int, blocks: Buffer, slots_generations: Buffer
+        self,
+        job: int,
+        verb: Literal[0, 1, 2],
+        group: int,
+        lease: int,
+        blocks: Buffer,
+        slots_generations: Buffer,
+        awaited: bool = False,
     ) -> None:
         """Starts copying: `blocks` are 32-bit block numbers on the device, `slots_generations` two unsigned 32-bit
         numbers each. Both are read before this returns. `job` is the caller's number.
 
         `lease`: the one that the engine handed out; 0 if the caller fences by itself. A slot that was given to another
         block meanwhile is left alone and its position reported as failed. If this raises, the engine hears that the
-        shard failed.
+        shard failed. `awaited`: the next call is `wait` for this job, which starts it on the calling thread; waking
+        another one takes longer than this call.
         """
     def poll(self, max: int = 256) -> list[tuple[int, Outcome, tuple[int, ...], int, float]]:
         """Jobs that have ended: (job, outcome, failed positions, bytes, seconds), each once."""

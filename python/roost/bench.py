@@ -27,7 +27,7 @@ def measure(call: Callable[[], object], rounds: int = 300) -> tuple[float, float
     return statistics.median(samples) / 1e3, min(samples) / 1e3
 
 
-def submissions(engine: Engine, worker: Worker, identity: int, hashes: bytes) -> tuple[float, float]:
+def submissions(engine: Engine, worker: Worker, identity: int, hashes: bytes, awaited: bool) -> tuple[float, float]:
     """Submits loads of `SUBMIT_BLOCKS` pages, one at a time; only the call is measured."""
     out = np.zeros((SUBMIT_BLOCKS, 3), dtype=np.uint32)
     blocks = np.arange(SUBMIT_BLOCKS, dtype=np.int32)
@@ -36,7 +36,7 @@ def submissions(engine: Engine, worker: Worker, identity: int, hashes: bytes) ->
         lease = engine.begin_load(job, identity, hashes, 32, 0, out)
         slots = np.ascontiguousarray(out[:, :2])
         start = time.perf_counter_ns()
-        worker.submit(job, LOAD, 0, 0, blocks, slots)
+        worker.submit(job, LOAD, 0, 0, blocks, slots, awaited)
         samples.append(time.perf_counter_ns() - start)
         worker.wait(job, 10)
         engine.end(lease)
@@ -71,19 +71,21 @@ def main() -> None:
     layout = Layout.from_shape(["layer", "block", "byte"], [*DESCRIPTOR_SHAPE, PAGE_BYTES], 1)
     assert np.array_equal(layout.descriptors("layer", "block"), broadcast())
 
+    submitted = engine, worker, identity, hashes[: 32 * SUBMIT_BLOCKS]
     rows = [
         (f"match of {MATCH_BLOCKS} blocks", measure(lambda: engine.match(identity, hashes, 32))),
         ("  the same, joining the hashes first", measure(lambda: engine.match(identity, b"".join(one_by_one), 32))),
-        (f"submit of {SUBMIT_BLOCKS} blocks", submissions(engine, worker, identity, hashes[: 32 * SUBMIT_BLOCKS])),
+        (f"submit of {SUBMIT_BLOCKS} blocks that are waited for", submissions(*submitted, True)),
+        ("  the same, started by another thread", submissions(*submitted, False)),
         ("poll of an engine, nothing there", measure(engine.poll)),
         ("poll of a worker, nothing there", measure(worker.poll)),
         ("statistics", measure(engine.stats)),
         ("descriptors of 100,000 blocks", measure(lambda: layout.descriptors("layer", "block"))),
         ("  the same by a broadcast of numpy's", measure(broadcast)),
     ]
-    print(f"{'microseconds':<40}{'median':>10}{'minimum':>10}")
+    print(f"{'microseconds':<44}{'median':>10}{'minimum':>10}")
     for name, (median, minimum) in rows:
-        print(f"{name:<40}{median:>10.1f}{minimum:>10.1f}")
+        print(f"{name:<44}{median:>10.1f}{minimum:>10.1f}")
     worker.close()
     engine.close()
 

@@ -229,7 +229,7 @@ class Cache:
                 slots = array("I", [number for block in mine for number in grants[3 * block : 3 * block + 2]])
                 # Said before: an interrupt may come between the call and the next line.
                 is_submitted = True
-                worker.submit(self._next, verb, 0, 0, array("i", mine), slots)
+                worker.submit(self._next, verb, 0, 0, array("i", mine), slots, True)
                 _, outcome, _, _, _ = worker.wait(self._next, _COPY_SECONDS)
                 if outcome != DONE:
                     raise RoostError("lost", "the copies failed")

@@ -46,13 +46,18 @@ public struct CopyJob: Sendable {
   public var lease: LeaseID?
   /// Only this range of every page, of those that `LocalDataPlane.divide` has made; nil: all of it.
   public var range: Int?
+  /// The caller waits for this very job next (`TransferJob.isAwaited`). A hint, which a remote data plane ignores.
+  public var isAwaited: Bool
 
   /// Describes a job.
-  public init(_ verb: CopyVerb, group: Int = 0, lease: LeaseID?, range: Int? = nil) {
+  public init(
+    _ verb: CopyVerb, group: Int = 0, lease: LeaseID?, range: Int? = nil, isAwaited: Bool = false
+  ) {
     self.verb = verb
     self.group = group
     self.lease = lease
     self.range = range
+    self.isAwaited = isAwaited
   }
 }
 

@@ -160,7 +160,7 @@ public final class LocalDataPlane: DataPlane {
         .invalidInput, "page \(index) names block \(blocks[index].block) of \(template.blockCount)")
     }
     let direction: TransferDirection = job.verb == .store ? .store : .load
-    let transfer = TransferJob(direction, template: template, fence: fence)
+    let transfer = TransferJob(direction, template: template, fence: fence, isAwaited: job.isAwaited)
     let pages = BlockPages(blocks, view.reader, job.verb, slotByteCount: template.slotByteCount)
     let ticket = try jobs.withLock { jobs throws(RoostError) in
       // Under the lock, so that nobody polls the ticket before it is known here.

@@ -210,7 +210,10 @@ public final class EmbeddedWorker: Sendable {
   ) throws(RoostError) -> (parts: [JobID], failure: RoostError?) {
     var parts: [JobID] = []
     for range in 0..<rangeCount {
-      let part = CopyJob(job.verb, group: job.group, lease: nil, range: rangeCount > 1 ? range : nil)
+      // The ranges are copied while the caller does something else between its waits.
+      let part = CopyJob(
+        job.verb, group: job.group, lease: nil, range: rangeCount > 1 ? range : nil,
+        isAwaited: job.isAwaited && rangeCount == 1)
       do throws(RoostError) {
         parts.append(try plane.submit(part, blocks))
       } catch {

@@ -196,7 +196,7 @@ class WorkerSide:
             return
         verb = LOAD_DIVIDED if job.waits and self._range_of else job.verb
         try:
-            core.submit(job.number, verb, job.group, job.number, blocks, slots)
+            core.submit(job.number, verb, job.group, job.number, blocks, slots, job.waits)
         except RoostError as error:
             log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(blocks), error)
             self._refuse(job)

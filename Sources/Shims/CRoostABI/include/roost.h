@@ -344,11 +344,11 @@ typedef struct roost_job {
   size_t struct_bytes;
   uint64_t job;   /* the caller's number; not one that is in flight */
   uint64_t lease; /* as handed out by the engine; 0: the caller fences by itself */
-  uint32_t verb;
-  uint32_t group;
+  uint32_t verb, group;
   const int32_t *blocks; /* on the device */
   const uint32_t *slots; /* slot and generation of each block: 2 * count numbers */
   size_t count;
+  uint32_t is_awaited, reserved; /* not 0: the next call waits for this job, so that no thread need be woken for it */
 } roost_job;
 /* Starts copying. If it fails, the engine hears that this shard of the lease has failed. */
 roost_status roost_worker_submit(roost_worker worker, const roost_job *job);
