@@ -211,7 +211,7 @@ def test_a_worker_refuses_pages_that_are_not_there(cache: Cache) -> None:
         worker.register(0, 0, 1, [1], device.parts, 4)  # type: ignore[list-item]
     assert failure(worker.submit, 1, 0, 0, 0, np.zeros(1, np.int32), np.zeros(2, np.uint32)).code == "invalidInput"
     worker.register(**good)
-    for verb, blocks, slots in [(2, 1, 2), (0, 1, 3), (0, 2, 2)]:
+    for verb, blocks, slots in [(3, 1, 2), (0, 1, 3), (0, 2, 2)]:
         error = failure(worker.submit, 1, verb, 0, 0, np.zeros(blocks, np.int32), np.zeros(slots, np.uint32))
         assert error.code == "invalidInput"
     assert failure(worker.submit, 1, 0, 0, 0, np.full(1, -1, np.int32), np.zeros(2, np.uint32)).code == "invalidInput"
