@@ -18,8 +18,8 @@ final class OutputFile {
     isWasted = made >= 0
     descriptor = made >= 0 ? made : open(path, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      let cause = RoostError.system("open", errno, "cannot write")
-      throw RoostError(.invalidInput, "\(path): \(cause.message)")
+      let reason = String(cString: strerror(errno))
+      throw RoostError(.invalidInput, "cannot write '\(path)': \(reason)")
     }
   }
 

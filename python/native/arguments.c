@@ -39,6 +39,15 @@ int arguments_sort(
   return 0;
 }
 
+int arguments_timeout(
+    const char *method, int is_required, PyObject *const *args, Py_ssize_t arg_count, PyObject *keywords, double *out) {
+  static const char *const names[] = {"timeout"};
+  struct parameters parameters = {method, names, is_required, 1};
+  PyObject *given[1];
+  if (arguments_sort(&parameters, args, arg_count, keywords, given) != 0) return -1;
+  return arguments_seconds(given[0], "timeout", out);
+}
+
 static int out_of_range(const char *name) {
   char message[128];
   if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return -1;

@@ -54,6 +54,10 @@ struct hashes {
 };
 int arguments_hashes(PyObject *hashes, PyObject *stride, struct hashes *out);
 
+/* The only argument of a method, a number of seconds. 0 or -1. */
+int arguments_timeout(
+    const char *method, int is_required, PyObject *const *args, Py_ssize_t arg_count, PyObject *keywords, double *out);
+
 /* ---- Results (arguments.c) ---- */
 
 /* How many completions one poll takes at most. */
@@ -62,6 +66,18 @@ enum { POLL_MAX = 4096 };
 PyObject *result_positions(const roost_completion *completion);
 
 /* ---- Types ---- */
+
+/* An object that stands for a handle; 0 before it is opened and after it is closed. */
+struct holder {
+  PyObject_HEAD
+  uint64_t handle;
+};
+/* The handle of a holder. */
+uint64_t handle_of(PyObject *self);
+/* The handle, which the holder forgets. */
+uint64_t holder_take(PyObject *self);
+/* The end of a holder's dealloc. */
+void holder_free(PyObject *self);
 
 extern PyType_Spec engine_spec;
 extern PyType_Spec worker_spec;

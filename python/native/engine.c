@@ -3,29 +3,21 @@
 
 #include "core.h"
 
-struct engine {
-  PyObject_HEAD
-  roost_engine handle;
-};
-
-static roost_engine handle_of(PyObject *self) { return ((struct engine *)self)->handle; }
-
 static int engine_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static char *names[] = {"config", NULL};
   const char *config = NULL;
   Py_ssize_t config_bytes = 0;
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "s#", names, &config, &config_bytes)) return -1;
-  struct engine *engine = (struct engine *)self;
-  if (engine->handle != 0) return failure_invalid("an engine is opened once");
+  struct holder *holder = (struct holder *)self;
+  if (holder->handle != 0) return failure_invalid("an engine is opened once");
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
-  status = roost_engine_open(config, (size_t)config_bytes, &engine->handle);
+  status = roost_engine_open(config, (size_t)config_bytes, &holder->handle);
   Py_END_ALLOW_THREADS
   return failure_check(status);
 }
 
 static void engine_dealloc(PyObject *self) {
-  PyTypeObject *type = Py_TYPE(self);
   roost_engine handle = handle_of(self);
   if (handle != 0) {
     Py_BEGIN_ALLOW_THREADS
@@ -33,9 +25,7 @@ static void engine_dealloc(PyObject *self) {
     (void)roost_engine_close(handle, 0.0, NULL);
     Py_END_ALLOW_THREADS
   }
-  freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
-  free_object(self);
-  Py_DECREF(type);
+  holder_free(self);
 }
 
 static PyObject *engine_address(PyObject *self, void *unused) {
@@ -47,16 +37,10 @@ static PyObject *engine_address(PyObject *self, void *unused) {
 }
 
 static PyObject *engine_close(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-  static const char *const names[] = {"timeout"};
-  static const struct parameters parameters = {"close", names, 0, 1};
-  PyObject *given[1];
   double timeout = 5.0;
   uint64_t leaked = 0;
-  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
-  if (arguments_seconds(given[0], "timeout", &timeout) != 0) return NULL;
-  struct engine *engine = (struct engine *)self;
-  roost_engine handle = engine->handle;
-  engine->handle = 0;
+  if (arguments_timeout("close", 0, args, count, keywords, &timeout) != 0) return NULL;
+  roost_engine handle = holder_take(self);
   if (handle == 0) return PyLong_FromLong(0);
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
@@ -67,13 +51,9 @@ static PyObject *engine_close(PyObject *self, PyObject *const *args, Py_ssize_t 
 }
 
 static PyObject *engine_wait_ready(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-  static const char *const names[] = {"timeout"};
-  static const struct parameters parameters = {"wait_ready", names, 1, 1};
-  PyObject *given[1];
   double timeout = 0;
   int32_t ready = 0;
-  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
-  if (arguments_seconds(given[0], "timeout", &timeout) != 0) return NULL;
+  if (arguments_timeout("wait_ready", 1, args, count, keywords, &timeout) != 0) return NULL;
   roost_engine handle = handle_of(self);
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
@@ -120,12 +100,8 @@ static PyObject *engine_forget(PyObject *self, PyObject *value) {
 }
 
 static PyObject *engine_reset(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-  static const char *const names[] = {"timeout"};
-  static const struct parameters parameters = {"reset", names, 1, 1};
-  PyObject *given[1];
   double timeout = 0;
-  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
-  if (arguments_seconds(given[0], "timeout", &timeout) != 0) return NULL;
+  if (arguments_timeout("reset", 1, args, count, keywords, &timeout) != 0) return NULL;
   roost_engine handle = handle_of(self);
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
@@ -385,4 +361,4 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec engine_spec = {"roost._core.Engine", sizeof(struct engine), 0, Py_TPFLAGS_DEFAULT, slots};
+PyType_Spec engine_spec = {"roost._core.Engine", sizeof(struct holder), 0, Py_TPFLAGS_DEFAULT, slots};

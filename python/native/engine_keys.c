@@ -3,15 +3,6 @@
 
 #include "core.h"
 
-/* The engine's handle, as engine.c lays the object out. */
-static roost_engine handle_of(PyObject *self) {
-  struct {
-    PyObject_HEAD
-    roost_engine handle;
-  } *engine = (void *)self;
-  return engine->handle;
-}
-
 static PyObject *match(
     PyObject *self, PyObject *identity, PyObject *hashes, PyObject *stride, PyObject *group, PyObject *states) {
   struct hashes blocks;

@@ -4,29 +4,21 @@
 
 enum { BOUNDS_MAX = 63 };
 
-struct worker {
-  PyObject_HEAD
-  roost_worker handle;
-};
-
-static roost_worker handle_of(PyObject *self) { return ((struct worker *)self)->handle; }
-
 static int worker_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static char *names[] = {"address", "device", "timeout", NULL};
   const char *address = NULL, *device = "cpu";
   double timeout = 10.0;
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|sd", names, &address, &device, &timeout)) return -1;
-  struct worker *worker = (struct worker *)self;
-  if (worker->handle != 0) return failure_invalid("a worker attaches once");
+  struct holder *holder = (struct holder *)self;
+  if (holder->handle != 0) return failure_invalid("a worker attaches once");
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
-  status = roost_worker_attach(address, device, timeout, &worker->handle);
+  status = roost_worker_attach(address, device, timeout, &holder->handle);
   Py_END_ALLOW_THREADS
   return failure_check(status);
 }
 
 static void worker_dealloc(PyObject *self) {
-  PyTypeObject *type = Py_TYPE(self);
   roost_worker handle = handle_of(self);
   if (handle != 0) {
     Py_BEGIN_ALLOW_THREADS
@@ -34,9 +26,7 @@ static void worker_dealloc(PyObject *self) {
     (void)roost_worker_close(handle, 5.0, NULL);
     Py_END_ALLOW_THREADS
   }
-  freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
-  free_object(self);
-  Py_DECREF(type);
+  holder_free(self);
 }
 
 static PyObject *worker_attachment(PyObject *self, void *unused) {
@@ -47,16 +37,10 @@ static PyObject *worker_attachment(PyObject *self, void *unused) {
 }
 
 static PyObject *worker_close(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
-  static const char *const names[] = {"timeout"};
-  static const struct parameters parameters = {"close", names, 0, 1};
-  PyObject *given[1];
   double timeout = 5.0;
   int32_t has_ended = 1;
-  if (arguments_sort(&parameters, args, count, keywords, given) != 0) return NULL;
-  if (arguments_seconds(given[0], "timeout", &timeout) != 0) return NULL;
-  struct worker *worker = (struct worker *)self;
-  roost_worker handle = worker->handle;
-  worker->handle = 0;
+  if (arguments_timeout("close", 0, args, count, keywords, &timeout) != 0) return NULL;
+  roost_worker handle = holder_take(self);
   if (handle == 0) Py_RETURN_TRUE;
   roost_status status;
   Py_BEGIN_ALLOW_THREADS
@@ -313,4 +297,4 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec worker_spec = {"roost._core.Worker", sizeof(struct worker), 0, Py_TPFLAGS_DEFAULT, slots};
+PyType_Spec worker_spec = {"roost._core.Worker", sizeof(struct holder), 0, Py_TPFLAGS_DEFAULT, slots};
