@@ -54,7 +54,7 @@ final class GroupWork: Sendable {
   }
 
   /// The stream has failed before: the others need not wait.
-  func skip() { take()?.abandon() }
+  func discard() { take()?.abandon() }
 
   private func take() -> ProcessGroup? {
     group.withLock { group in

@@ -205,7 +205,7 @@ final class StreamExecutor: Sendable {
     case .call(let action): action()
     case .wait(let recording): _ = recording.wait(until: .never)
     case .work(let work):
-      guard number > skippedCount.load(ordering: .acquiring) else { return work.skip() }
+      guard number > skippedCount.load(ordering: .acquiring) else { return work.discard() }
       do throws(RoostError) { try work.run() } catch { fail(error) }
     case .copyOne, .copyMany, .copyRows:
       guard number > skippedCount.load(ordering: .acquiring), let failure = copy(operation) else { return }
