@@ -24,6 +24,7 @@ test: setup ## every test, debug; the page of the report in a browser, where the
 	swift build --build-tests
 	$(SWIFT_TEST) --skip-build
 	Tests/KernelTests/run
+	Tests/ArmTests/run
 	Tests/ABITests/run
 	Tests/PythonTests/run
 	Tests/Browser/run

@@ -12,8 +12,9 @@ import statistics
 from pathlib import Path
 
 import demo
+import host as hosts
 
-ROUNDS = 31
+ROUNDS = 21
 
 
 def measure(engine: demo.Engine, worker: object, ranges: dict[str, int], length: int) -> dict[str, list[float]]:
@@ -33,7 +34,9 @@ def main() -> None:
     parser.add_argument("--model", default=str(Path(os.environ.get("ROOST_TEST_MODELS", ".")) / "demo"))
     parser.add_argument("--lengths", type=int, nargs="+", default=[1026, 8194])
     parser.add_argument("--ranges", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=2, help="that compute; the processors left over copy")
     options = parser.parse_args()
+    hosts.ENVIRONMENT["OMP_NUM_THREADS"] = str(options.threads)
     settings = {"capacity": "2GiB", "load_ranges": options.ranges}
     engine = demo.Engine(options.model, options.lengths, settings)
     from vllm.distributed.kv_transfer import get_kv_transfer_group
@@ -46,7 +49,7 @@ def main() -> None:
         rows.append((length, measure(engine, worker, worker._range_of, length)))
     ranges = worker._ranges
     engine.end()
-    print(f"{ranges} ranges of layers; medians of {ROUNDS}, in milliseconds; gain pair by pair, with its quartiles\n")
+    print(f"{ranges} ranges of layers, {options.threads} threads; medians of {ROUNDS}, in milliseconds; gain pair by pair, with its quartiles\n")
     print("prompt tokens   own hit     whole   divided            gain")
     print("-------------  --------  --------  --------  --------------")
     for length, samples in rows:
