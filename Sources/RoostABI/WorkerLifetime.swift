@@ -80,3 +80,12 @@ import RoostPrimitives
     try worker.divide(group: Int(group), at: (0..<count).map { Int(clamping: cuts?[$0] ?? 0) })
   }
 }
+
+/// See roost.h.
+@c @implementation public func roost_worker_follow(
+  _ handle: roost_worker, _ stream: UInt64, _ follows: Int32
+) -> roost_status {
+  Failure.caught { () throws(RoostError) in
+    try HandleTable.shared.worker(handle).follow(computeStream: follows == 0 ? nil : UInt(stream))
+  }
+}

@@ -58,6 +58,12 @@ public protocol Device: AnyObject, Sendable {
   /// Makes an event that nobody has recorded.
   func makeEvent() throws(RoostError) -> any DeviceEvent
 
+  /// An event that completes with everything that was given to a stream so far which is not of this object: the stream
+  /// on which a model computes. `handle` is the stream as the vendor's functions take it; 0 may be its default stream.
+  ///
+  /// - Throws: `unsupported` where a stream of others means nothing.
+  func mark(ofForeignStream handle: UInt) throws(RoostError) -> any DeviceEvent
+
   /// Waits until everything submitted to every stream before this call has ended.
   ///
   /// - Throws: `timedOut`, or the first error of a failed stream.
@@ -88,6 +94,11 @@ extension Device {
     let missing = capability.subtracting(description.capabilities)
     let names = Capabilities.names.filter { missing.contains($0.capability) }.map(\.name).joined(separator: ", ")
     throw RoostError(.unsupported, "\(description.uri) (\(description.name)) does not offer \(names)")
+  }
+
+  /// Refuses: nobody else has streams on the device.
+  public func mark(ofForeignStream handle: UInt) throws(RoostError) -> any DeviceEvent {
+    throw missing("streams of others")
   }
 
   /// Refuses: the device does not offer `interProcessMemory`.

@@ -62,6 +62,7 @@ static void expect_no_worker(roost_worker worker) {
   EXPECT_STATUS(ROOST_STALE, roost_worker_wait_range(worker, 1, 0, 0));
   EXPECT_STATUS(ROOST_STALE, roost_worker_cancel(worker, 1));
   EXPECT_STATUS(ROOST_STALE, roost_worker_divide(worker, 0, &bytes, 1));
+  EXPECT_STATUS(ROOST_STALE, roost_worker_follow(worker, 0, 1));
   EXPECT(size == 7 && number == 7 && bytes == 7 && flag == 7);
 }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from roost.vllm.groups import FULL, Group
 from vllm.v1.outputs import KVConnectorOutput, ModelRunnerOutput
 
@@ -43,10 +42,11 @@ class Text:
 class Runner:
     """What a worker of vLLM does with a step, for a connector of one rank."""
 
-    def __init__(self, connector: Any, groups: tuple[Group, ...], memory: torch.Tensor):
+    def __init__(self, connector: Any, groups: tuple[Group, ...], memory: Any):
+        """`memory`: the KV cache as an array [block, head, token, content]."""
         self._connector = connector
         self._groups = groups
-        self._memory = memory.numpy()
+        self._memory = memory
         self._tables: dict[str, list[list[int]]] = {}
         self._texts: dict[str, Text] = {}
         self._prompts: dict[str, int] = {}

@@ -267,6 +267,14 @@ static PyObject *worker_wait_range(PyObject *self, PyObject *const *args, Py_ssi
   Py_RETURN_NONE;
 }
 
+static PyObject *worker_follow(PyObject *self, PyObject *value) {
+  uint64_t stream = 0;
+  int follows = value != Py_None;
+  if (follows && arguments_u64(value, "stream", &stream) != 0) return NULL;
+  if (failure_check(roost_worker_follow(handle_of(self), stream, follows)) != 0) return NULL;
+  Py_RETURN_NONE;
+}
+
 static PyObject *worker_cancel(PyObject *self, PyObject *value) {
   uint64_t job = 0;
   if (arguments_u64(value, "job", &job) != 0) return NULL;
@@ -283,6 +291,7 @@ static PyMethodDef methods[] = {
     FAST_METHOD("wait", worker_wait),
     FAST_METHOD("wait_range", worker_wait_range),
     {"cancel", worker_cancel, METH_O, NULL},
+    {"follow", worker_follow, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -214,6 +214,12 @@ class Worker:
     def divide(self, group: int, bounds: Sequence[int]) -> None:
         """Divides the pages of a registered group into ranges of the slot's bytes, cut at ascending bounds, 63 at most: a
         job with the verb LOAD_DIVIDED copies the first range of all its blocks, then the second, and so on."""
+    def follow(self, stream: int | None) -> None:
+        """From now on copies wait for what was given to this stream of the vendor's (`torch.cuda.Stream.cuda_stream`)
+        before they were submitted: the one on which pages are computed. None: for none, as at first.
+
+        Raises `unsupported` where the host computes the pages.
+        """
     def submit(
         self,
         job: int,

@@ -48,7 +48,11 @@ extension CUDADriver {
     defer { try? freeHost(host) }
     let stream = try createStream(priority: .normal)
     defer { try? destroyStream(stream) }
-    try body(Arena(device: device, host: host, stream: stream))
+    let result = Result { () throws(RoostError) in try body(Arena(device: device, host: host, stream: stream)) }
+    // On a busy machine measuring is given up while copies run: their memory is not freed under them.
+    let patience = Deadline.after(seconds: Limits.calibrationEndSeconds)
+    while (try? isIdle(stream)) == false, !patience.hasPassed() { sched_yield() }
+    try result.get()
   }
 
   /// The faster path at one point of the table; nil if the arena is too small for it, or no kernel can run.

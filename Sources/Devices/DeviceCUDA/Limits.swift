@@ -26,6 +26,8 @@ enum Limits {
   static let calibrationBytes = 32 << 20
   /// How long one of its copies may take: a thousand times what it should.
   static let calibrationSeconds = 1.0
+  /// How long its last copies are waited for when it was given up.
+  static let calibrationEndSeconds = 60.0
   /// The widest pitch that the 2-D call takes (CU_DEVICE_ATTRIBUTE_MAX_PITCH of every device so far).
   static let pitchMax = 0x7fff_ffff
   /// Runs below this are worth staging on a device with neither batch calls nor kernels.

@@ -15,6 +15,8 @@ public typealias DriverHandle = UInt
 public protocol DeviceDriver: AnyObject, Sendable {
   /// What the device is and can do; constant.
   var description: DeviceDescription { get }
+  /// Whether `record` takes streams of the vendor's that `makeStream` did not make.
+  var knowsForeignStreams: Bool { get }
 
   /// Device memory that nobody uses.
   func freeMemoryBytes() throws(RoostError) -> Int
@@ -82,6 +84,9 @@ public protocol DeviceDriver: AnyObject, Sendable {
 }
 
 extension DeviceDriver {
+  /// No.
+  public var knowsForeignStreams: Bool { false }
+
   @usableFromInline func missing(_ capability: String) -> RoostError {
     RoostError(.unsupported, "\(description.uri) (\(description.name)) does not offer \(capability)")
   }

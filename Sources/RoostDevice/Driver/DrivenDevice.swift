@@ -119,6 +119,18 @@ public final class DrivenDevice<Driver: DeviceDriver>: Device {
     DrivenEvent(try session.ask { (driver) throws(RoostError) in try driver.makeEvent() }, of: session)
   }
 
+  /// Records an event of the driver's on the other stream. See `Device`.
+  public func mark(ofForeignStream handle: UInt) throws(RoostError) -> any DeviceEvent {
+    guard driver.knowsForeignStreams else {
+      throw RoostError(.unsupported, "\(description.uri) (\(description.name)) does not offer streams of others")
+    }
+    let made = try session.ask { (driver) throws(RoostError) in try driver.makeEvent() }
+    let event = DrivenEvent(made, of: session)
+    event.noteRecording()
+    try session.ask { (driver) throws(RoostError) in try driver.record(made, on: handle) }
+    return event
+  }
+
   /// Waits for the streams one after another.
   public func synchronize(until deadline: Deadline) throws(RoostError) {
     var failure: RoostError?

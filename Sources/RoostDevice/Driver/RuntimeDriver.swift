@@ -77,6 +77,9 @@ public struct RuntimeStreams<Functions>: Sendable {
 public func pointer(_ handle: UInt) -> UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: handle) }
 
 extension RuntimeDriver {
+  /// Yes: a stream is the runtime's, whoever made it.
+  @inlinable public var knowsForeignStreams: Bool { true }
+
   /// See `DeviceDriver`.
   @inlinable public func destroyStream(_ stream: DriverHandle) throws(RoostError) {
     try call(streams.destroyStream.name) { streams.destroyStream.call($0, pointer(stream)) }

@@ -22,6 +22,8 @@ public final class EmbeddedWorker: Sendable {
   private let jobs = Guarded(EmbeddedJobs())
   /// By group: the shard that this worker holds.
   private let shards = Locked<[Int: Int]>([:])
+  /// The stream whose work every job waits for.
+  private let computeStream = Locked<UInt?>(nil)
   private let isStopped: Shared
   private let isLost = Atomic(false)
   /// Set when nothing can be received any more though the control plane lives, until this worker has detached.
@@ -153,6 +155,15 @@ public final class EmbeddedWorker: Sendable {
   /// - Throws: `invalidInput` for a group that was not registered, or bounds that do not divide its pages.
   public func divide(group: Int, at bounds: [Int]) throws(RoostError) { try plane.divide(group: group, at: bounds) }
 
+  /// From now on the copies of every job wait for what was given to a stream of the device before it was submitted: the
+  /// one on which pages are computed, which a store reads and a load overwrites. `handle` is the vendor's; nil: none.
+  ///
+  /// - Throws: `unsupported` where the device has no streams of others, what the driver says of this one.
+  public func follow(computeStream handle: UInt?) throws(RoostError) {
+    if let handle { _ = try device.mark(ofForeignStream: handle) }
+    computeStream.withLock { $0 = handle }
+  }
+
   // MARK: Jobs
 
   /// Starts copying. Returns at once; the result comes from `poll` or `wait` under the caller's `number`.
@@ -179,6 +190,8 @@ public final class EmbeddedWorker: Sendable {
     guard !isLost.load(ordering: .acquiring) else { throw EmbeddedWorker.lost }
     let shard = shard(of: job.group)
     awaitSlots(of: blocks)
+    let compute = computeStream.withLock { $0 }
+    let fence = try compute.map { handle throws(RoostError) in try device.mark(ofForeignStream: handle) }
     try jobs.withLock { jobs throws(RoostError) in
       // `busy` marks what concerns a job that goes on: its lease is not reported as failed.
       guard !jobs.isInUse(number) else {
@@ -195,7 +208,7 @@ public final class EmbeddedWorker: Sendable {
       }
       // The lock is held, so that nobody harvests the job before it is known here.
       let rangeCount = divided ? plane.rangeCount(group: job.group) : 1
-      let (parts, failure) = try startParts(job, rangeCount, blocks)
+      let (parts, failure) = try startParts(job, rangeCount, blocks, after: fence)
       var entry = EmbeddedJobs.Running(
         number: number, lease: job.lease, shard: shard, blocks: Array(blocks), parts: parts)
       if let failure { entry.fail(failure) }
@@ -206,7 +219,7 @@ public final class EmbeddedWorker: Sendable {
   /// Hands a job to the plane, range by range if it has several. If one cannot be started, those before it are cancelled,
   /// and the job is over when they are.
   private func startParts(
-    _ job: CopyJob, _ rangeCount: Int, _ blocks: UnsafeBufferPointer<BlockCopy>
+    _ job: CopyJob, _ rangeCount: Int, _ blocks: UnsafeBufferPointer<BlockCopy>, after fence: (any DeviceEvent)?
   ) throws(RoostError) -> (parts: [JobID], failure: RoostError?) {
     var parts: [JobID] = []
     for range in 0..<rangeCount {
@@ -215,7 +228,7 @@ public final class EmbeddedWorker: Sendable {
         job.verb, group: job.group, lease: nil, range: rangeCount > 1 ? range : nil,
         isAwaited: job.isAwaited && rangeCount == 1)
       do throws(RoostError) {
-        parts.append(try plane.submit(part, blocks))
+        parts.append(try plane.submit(part, blocks, after: fence))
       } catch {
         guard !parts.isEmpty else { throw error }
         for part in parts { plane.cancel(part) }

@@ -142,7 +142,9 @@ class Settings:
     )
     salt: str = _key("", _text, "pages are found only by those with the same salt")
     weights: str = _key("", _text, "names the weights, where Roost cannot read their files (remote loaders)")
-    device: str = _key("", _text, "Roost's name of the device with the KV cache; by default vLLM's platform says")
+    device: str = _key(
+        "", _text, "Roost's name of the device with the KV cache, without a number each rank's own; by default vLLM's platform says"
+    )
     attach_timeout: float = _key(10.0, _seconds, "seconds for a worker to attach to the pool")
     drain_timeout: float = _key(30.0, _seconds, "seconds that a reset of the cache waits for copies to end")
 

@@ -28,7 +28,7 @@ from roost.vllm.device_cache import DeviceCache
 from roost.vllm.events import EVENTS_MAX, Events
 from roost.vllm.groups import FULL, Group
 from roost.vllm.jobs import PoolTicket, StepOrders, StepReport
-from roost.vllm.model import groups_of, inner_format, platform_device, replicas, require_supported
+from roost.vllm.model import compute_stream, groups_of, inner_format, platform_device, replicas, require_supported
 from roost.vllm.pages import DevicePages, SlotLayout, WorkerPages
 from roost.vllm.scheduler import SchedulerSide
 from roost.vllm.worker import WorkerSide
@@ -129,7 +129,9 @@ class RoostConnector(KVConnectorBase_V1, SupportsHMA):
         if role == KVConnectorRole.SCHEDULER:
             _recompute_failures(self._kv_transfer_config)
         else:
-            self.worker_side = WorkerSide(self._open_worker, ranges=_load_ranges(self.settings, vllm_config))
+            self.worker_side = WorkerSide(
+                self._open_worker, ranges=_load_ranges(self.settings, vllm_config), compute_stream=compute_stream
+            )
 
     @property
     def requires_kv_delivery(self) -> bool:

@@ -16,7 +16,7 @@ from roost.vllm.config import ConfigurationError
 from roost.vllm.groups import FULL, STATE, WINDOW, Group
 from roost.vllm.pages import UnsupportedLayout
 
-_DEVICES = {"cpu": "cpu", "cuda": "cuda"}
+_DEVICES = {"cpu": "cpu", "cuda": "cuda", "rocm": "hip"}
 
 
 def groups_of(cache: Any) -> tuple[Group, ...]:
@@ -100,10 +100,22 @@ def inner_format(config: Any, spec: Any, tensors: dict[str, Any]) -> str:
 
 
 def platform_device() -> str:
-    """What Roost calls the device of vLLM's platform."""
+    """What Roost calls the kind of device of vLLM's platform."""
     from vllm.platforms import current_platform
 
-    kind = current_platform.device_type
+    kind = "rocm" if current_platform.is_rocm() else current_platform.device_type
     if kind not in _DEVICES:
         raise ConfigurationError(f'Roost knows no device for vLLM\'s platform "{kind}"; name one with "device"')
     return _DEVICES[kind]
+
+
+def compute_stream() -> int | None:
+    """The stream on which vLLM computes, as its vendor's functions take it; None: the host computes."""
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        return None
+    stream = getattr(current_platform.current_stream(), "cuda_stream", None)
+    if stream is None:
+        raise ConfigurationError(f'Roost cannot order its copies behind what vLLM\'s "{current_platform.device_type}" computes')
+    return int(stream)

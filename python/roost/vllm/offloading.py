@@ -15,7 +15,7 @@ from vllm.v1.kv_offload.config import OffloadingConfig
 import roost
 from roost.vllm.config import ConfigurationError, Settings
 from roost.vllm.events import EVENTS_MAX
-from roost.vllm.model import platform_device
+from roost.vllm.model import compute_stream, platform_device
 from roost.vllm.offloading_copies import PoolCopies, ShardTicket
 from roost.vllm.offloading_stage import StagedPages
 
@@ -64,7 +64,7 @@ class RoostOffloadingSpec(OffloadingSpec):
         return StagedPages(engine, ticket, [group.group_id for group in config.groups])
 
     def get_worker(self, kv_caches: CanonicalKVCaches) -> OffloadingWorker:
-        return PoolCopies(kv_caches, self.config.parallel.rank)
+        return PoolCopies(kv_caches, self.config.parallel.rank, compute_stream=compute_stream)
 
 
 def _settings(extra: dict[str, Any]) -> Settings:

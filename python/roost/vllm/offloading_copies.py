@@ -23,6 +23,7 @@ from vllm.v1.kv_offload.base import (
 
 import roost
 from roost import RoostError
+from roost.vllm.accelerator import Following, device_index, numbered
 from roost.vllm.jobs import LOAD, STORE
 
 log = logging.getLogger("vllm.roost")
@@ -81,11 +82,16 @@ class PoolCopies(OffloadingWorker):
     """Copies for one device. One thread, vLLM's model runner's."""
 
     def __init__(
-        self, caches: CanonicalKVCaches, rank: int, open_worker: Callable[[str, str, float], Any] = roost.Worker
+        self,
+        caches: CanonicalKVCaches,
+        rank: int,
+        open_worker: Callable[[str, str, float], Any] = roost.Worker,
+        compute_stream: Callable[[], int | None] = lambda: None,
     ):
         self._caches = caches
         self._rank = rank
         self._open_worker = open_worker
+        self._following = Following(compute_stream)
         self._core: Any = None
         self._has_tried = False
         self._jobs: dict[int, _Job] = {}
@@ -143,6 +149,7 @@ class PoolCopies(OffloadingWorker):
             job.has_failed = True
             return
         try:
+            self._following.before_copies(self._core)
             self._core.submit(number, job.verb, part.group, part.lease, blocks, slots)
         except RoostError as error:
             log.warning("a copy of %d blocks cannot begin: %s", len(blocks), error)
@@ -175,7 +182,9 @@ class PoolCopies(OffloadingWorker):
             return
         self._has_tried = True
         try:
-            core = self._open_worker(ticket.address, ticket.device, ticket.attach_timeout)
+            index = device_index(block.tensor for block in self._caches.tensors)
+            core = self._open_worker(ticket.address, numbered(ticket.device, index), ticket.attach_timeout)
+            self._following.before_copies(core)
             for group in range(len(self._caches.group_data_refs)):
                 regions, parts, block_count = self._places(group, ticket)
                 core.register(group, self._rank, ticket.shards, regions, parts, block_count)

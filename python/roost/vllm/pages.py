@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from roost.vllm.accelerator import device_index
+
 Part = tuple[int, int, int, int, int]
 """Region, offset, block stride, bytes, offset in the slot: one run of every page."""
 
@@ -126,6 +128,8 @@ class DevicePages:
     places: tuple[tuple[int, int, int, int, int], ...]
     """For every layer: region, offset, row stride, piece stride, block stride."""
     block_count: int
+    device_index: int | None = None
+    """The accelerator's number; None: the host's memory."""
 
     @classmethod
     def of(cls, tensors: Mapping[str, object], block_count: int) -> DevicePages:
@@ -146,7 +150,7 @@ class DevicePages:
             layers.append(layer)
             places.append((region, tensor.data_ptr() - storage.data_ptr(), *strides))
         ordered = tuple((pointer, size) for pointer, (_, size) in regions.items())
-        return cls(ordered, tuple(layers), tuple(places), block_count)
+        return cls(ordered, tuple(layers), tuple(places), block_count, device_index(tensors.values()))
 
     def copy_parts(self, slot: SlotLayout, part: int) -> list[Part]:
         """The runs that every page of this worker consists of; neighbours on both sides are one run."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from roost import RoostError
+from roost.vllm.accelerator import Following, numbered
 from roost.vllm.jobs import LOAD, LOAD_DIVIDED, STORE, Job, PoolTicket, StepOrders, StepReport
 from roost.vllm.pages import DevicePages, WorkerPages
 
@@ -43,10 +45,16 @@ class WorkerSide:
     """Copies for one device. One thread, vLLM's model runner's."""
 
     def __init__(
-        self, open_worker: Callable[[PoolTicket], Any], clock: Callable[[], float] = time.monotonic, ranges: int = 1
+        self,
+        open_worker: Callable[[PoolTicket], Any],
+        clock: Callable[[], float] = time.monotonic,
+        ranges: int = 1,
+        compute_stream: Callable[[], int | None] = lambda: None,
     ):
+        """`compute_stream`: the stream on which the model computes; None: the host does."""
         self._open_worker = open_worker
         self._clock = clock
+        self._following = Following(compute_stream)
         self._pages: Sequence[DevicePages] = ()
         self._identity: Sequence[WorkerPages] = ()
         self._core: Any = None
@@ -172,7 +180,9 @@ class WorkerSide:
         if self._attach_error is not None or not pages:
             return
         try:
-            core = self._open_worker(ticket)
+            (index,) = {where.device_index for where in pages}
+            core = self._open_worker(replace(ticket, device=numbered(ticket.device, index)))
+            self._following.before_copies(core)
             for group, (own, where, slot) in enumerate(zip(identity, pages, ticket.slots)):
                 shard = ticket.shards.index((own.pipeline_rank, own.tensor_rank))
                 parts = where.copy_parts(slot, own.part)
@@ -196,6 +206,7 @@ class WorkerSide:
             return
         verb = LOAD_DIVIDED if job.waits and self._range_of else job.verb
         try:
+            self._following.before_copies(core)
             core.submit(job.number, verb, job.group, job.number, blocks, slots, job.waits)
         except RoostError as error:
             log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(blocks), error)

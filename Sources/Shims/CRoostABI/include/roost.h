@@ -298,6 +298,8 @@ roost_status roost_worker_close(roost_worker worker, double timeout, int32_t *ou
 roost_status roost_worker_attachment(roost_worker worker, uint32_t *out_number);
 /* The bytes of a page of a group. */
 roost_status roost_worker_page_bytes(roost_worker worker, uint32_t group, uint64_t *out_bytes);
+/* Jobs wait for what this stream of the vendor's, on which pages are computed, was given before them; follows 0: for none. */
+roost_status roost_worker_follow(roost_worker worker, uint64_t stream, int32_t follows);
 
 /* Device memory that holds pages. Must stay valid until the worker is closed. */
 typedef struct roost_region {
@@ -383,9 +385,8 @@ typedef struct roost_descriptor {
   uint64_t byte_count;
   uint64_t device;
 } roost_descriptor;
-/* One descriptor for each index of the named axes (a JSON list, the outermost first), covering all other axes, which must
- * be one run. base: the address of the layout's byte 0; sums wrap. *out_count is set also when capacity is too small
- * (ROOST_OUT_OF_RESOURCES). */
+/* One descriptor for each index of the named axes (a JSON list, the outermost first), covering all other axes, which must be
+ * one run. base: the address of byte 0; sums wrap. *out_count is set also if capacity is too small (ROOST_OUT_OF_RESOURCES). */
 roost_status roost_layout_descriptors(
     roost_text layout, roost_text axes, uint64_t base, uint64_t device, roost_descriptor *out, size_t capacity,
     size_t *out_count);
@@ -401,8 +402,7 @@ typedef struct roost_piece {
   uint64_t target;
   uint64_t byte_count;
 } roost_piece;
-/* The same copy as contiguous pieces, part by part. The bases are the addresses (or offsets) of both layouts' byte 0; sums
- * wrap. *out_count as above. */
+/* The same copy as contiguous pieces, part by part. The bases are the addresses (or offsets) of both layouts' byte 0. */
 roost_status roost_layout_pieces(
     roost_text source, roost_text target, uint64_t source_base, uint64_t target_base, roost_piece *out, size_t capacity,
     size_t *out_count);
