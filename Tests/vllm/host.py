@@ -158,6 +158,21 @@ class Host:
                 raise TimeoutError("vLLM's prefix cache cannot be reset: blocks are still held")
             time.sleep(0.02)
 
+    def own_hits(self, prompts: list[list[int]]) -> list[Answer]:
+        """A hit in vLLM's own prefix cache for every prompt, with Roost out of the way: what a load has to equal."""
+        roost = self.core.scheduler.connector.scheduler_side
+        match, mode = roost.match, roost._store_mode
+        roost.match, roost._store_mode = lambda request, computed: (0, False), "none"
+        answers = []
+        for prompt in prompts:
+            self.reset()
+            self.ask(prompt)
+            self.drain()
+            answers.append(self.ask(prompt))
+            self.drain()
+        roost.match, roost._store_mode = match, mode
+        return answers
+
     def record(self) -> Callable[[], Any]:
         """Has a `RecordingWorker` watch the copies of an engine in this process; call what comes back to get it."""
         from recording import RecordingWorker

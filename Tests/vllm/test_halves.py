@@ -611,6 +611,44 @@ class Configuration(unittest.TestCase):
             Settings.resolve({"keep": True}, {})
 
 
+class TensorLayouts(unittest.TestCase):
+    """`roost.Layout.from_tensor` of torch's tensors, against what torch itself copies."""
+
+    def _views(self, torch, dtype):
+        whole = torch.arange(2 * 5 * 3 * 4 * 6).to(dtype).view(2, 5, 3, 4, 6)
+        yield "contiguous", whole
+        yield "transposed", whole.transpose(1, 3)
+        yield "permuted", whole.permute(4, 2, 0, 3, 1)
+        yield "every other", whole[:, ::2, :, 1::2]
+        yield "cut", whole[1:, 2:4, :, :3, 5:]
+        yield "moved", whole.clone().movedim(0, 4)
+
+    def test_every_element_lies_where_torch_has_it(self):
+        import torch
+        from roost import Layout
+
+        names = ["a", "b", "c", "d", "e"]
+        for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.int8, torch.float64):
+            for kind, view in self._views(torch, dtype):
+                with self.subTest(dtype=str(dtype), kind=kind):
+                    layout = Layout.from_tensor(view, names)
+                    self.assertEqual([layout.extent(name) for name in names], list(view.shape))
+                    dense = torch.zeros(view.shape, dtype=dtype)
+                    plan = layout.plan(Layout.from_tensor(dense, names))
+                    for source, target, size in plan.pieces(view.data_ptr(), dense.data_ptr()).tolist():
+                        ctypes.memmove(target, source, size)
+                    self.assertTrue(torch.equal(dense, view))
+                    self.assertEqual(plan.byte_count, view.numel() * view.element_size())
+
+    def test_a_tensor_without_memory_and_one_that_needs_a_gradient_have_layouts_too(self):
+        import torch
+        from roost import Layout
+
+        for tensor in (torch.empty(4, 6, device="meta").t(), torch.zeros(4, 6, requires_grad=True).t()):
+            (plane,) = Layout.from_tensor(tensor, ["x", "y"]).planes
+            self.assertEqual(plane.axes, (("x", 6, 4), ("y", 4, 24)))
+
+
 class Layouts(unittest.TestCase):
     """Copy parts against brute force: every byte of every page of every rank, for each way vLLM lays tensors out."""
 

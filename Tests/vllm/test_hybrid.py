@@ -45,16 +45,7 @@ class Windows(unittest.TestCase):
         cls.recorder = staticmethod(cls.host.record())
         cls.scheduler = cls.host.core.scheduler.connector.scheduler_side
         cls.worker = get_kv_transfer_group().worker_side
-        # vLLM's own hit of the same length, for every prompt: what Roost has to equal.
-        match = cls.scheduler.match
-        cls.scheduler.match = lambda request, computed: (0, False)
-        cls.scheduler._store_mode = "none"
-        cls.own = []
-        for prompt in PROMPTS:
-            cls.host.reset()
-            cls._ask(prompt)
-            cls.own.append(cls._ask(prompt))
-        cls.scheduler.match, cls.scheduler._store_mode = match, "all"
+        cls.own = cls.host.own_hits(PROMPTS)
 
     @classmethod
     def tearDownClass(cls):
