@@ -129,10 +129,13 @@ let package = Package(
       path: "Sources/roost", swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
+    .target(name: "CGlibc234", path: "Tools/gpu-check/oldest", cSettings: cSettings),
     .executableTarget(
       name: "gpu-check",
-      dependencies: ["RoostPrimitives", "RoostDevice", "RoostConformance", "RoostConsole", "DeviceCUDA"],
-      path: "Tools/gpu-check", exclude: ["README.md", "make"], swiftSettings: swiftSettings,
+      dependencies: [
+        "RoostPrimitives", "RoostDevice", "RoostConformance", "RoostConsole", "DeviceCUDA", "CGlibc234",
+      ],
+      path: "Tools/gpu-check", exclude: ["README.md", "make", "oldest"], swiftSettings: swiftSettings,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
     tests(

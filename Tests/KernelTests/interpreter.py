@@ -77,7 +77,8 @@ def run(kern,args,grid,block,mem,shared=0,stats=None):
                         n=W[p[-1]]//8; R[a[0]]=int.from_bytes(mem.rd(addr(a[1]),n),'little')
                     continue
                 if p[0]=='st':
-                    d=b''.join(R[rn].to_bytes(4,'little') for rn in split(a[1][1:-1])); mem.wr(addr(a[0]),d); continue
+                    names=split(a[1][1:-1]) if a[1].startswith('{') else [a[1]]
+                    d=b''.join(R[rn].to_bytes(4,'little') for rn in names); mem.wr(addr(a[0]),d); continue
                 w=W.get(p[-1],32); M=(1<<w)-1
                 if p[0] in('add','sub','min','xor','div','shl','shr'):
                     x,y=val(a[1])&M,val(a[2])&M

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_MAX = 8, PAGED, LIST, BULK };
+enum { ENTRIES_MAX = 8, PAGED, LIST, BULK, SPIN };
 static const struct {
   const char *name;
   int kernel;
@@ -14,6 +14,7 @@ static const struct {
     {"kvc_copy_paged16", PAGED, {8, 8, 8, 8, 8, 8, 4, 4, 4}},
     {"kvc_copy_list16", LIST, {8, 4}},
     {"kvc_copy_paged_bulk", BULK, {8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4}},
+    {"roost_spin", SPIN, {8, 4}},
 };
 enum { MODELS = sizeof models / sizeof models[0] };
 struct module {
@@ -119,6 +120,8 @@ int sim_run_kernel(const struct sim_launch *launch) {
     if (stages < 2 || stages > 16 || stage % 128 || launch->shared < stage * stages + 128) return SIM_ILLEGAL_ADDRESS;
     return run_paged(arguments, arguments[8]);
   }
+  void *output;
+  if (launch->kernel == SPIN) return reach(arguments[0], 4, 4, &output);
   uint64_t *list;
   int result = reach(arguments[0], arguments[1] * 24, 8, (void **)&list);
   for (size_t index = 0; index < arguments[1] && !result; index++) {

@@ -23,17 +23,21 @@ import RoostPrimitives
       try Terminal.write(try Overhead.run(options))
       return true
     }
+    if let child = options.child {
+      return try Sharing.child(options, handle: child.handle, then: child.action)
+    }
     let device = DrivenDevice(try CUDADriver(options.configuration(nil)))
     let about = device.description
     Terminal.note(
       "\(about.uri): \(about.name), driver \(about.driverVersion ?? "?"), \(ByteCount(about.memoryBytes)), "
         + "bus \(about.busAddress ?? "?"), node \(about.numaNode.map { "\($0)" } ?? "?")\n")
     let suites = try SuiteRun.all(options)
+    let sharing = try Sharing.check(options)
     var sweep = Sweep(options)
     try sweep.run()
-    let report = Report(description: about, suites: suites, rows: sweep.rows, seed: options.seed)
+    let report = Report(description: about, suites: suites, sharing: sharing, sweep: sweep, seed: options.seed)
     try Terminal.write(options.isJSON ? report.json.serialized + "\n" : report.markdown)
-    return suites.allSatisfy { $0.failures.isEmpty } && sweep.rows.allSatisfy { $0.wrongBytes == 0 }
+    return report.isRight
   }
 }
 
@@ -44,6 +48,14 @@ struct Options {
   var isQuick = false
   var isJSON = false
   var measuresOverhead = false
+  /// Where this is the other process of a check: the memory's handle, and what to do with it.
+  var child: Child?
+
+  struct Child {
+    let handle: String
+    let action: String
+  }
+
   /// Of the pages' order and content; printed.
   var seed: UInt64 = 0
 
@@ -58,6 +70,9 @@ struct Options {
       case "--device", "--seed":
         guard let number = rest.popFirst().flatMap({ UInt64($0) }) else { throw Options.usage }
         if argument == "--seed" { seed = number } else { index = Int(clamping: number) }
+      case Sharing.childArgument:
+        guard let handle = rest.popFirst(), let action = rest.popFirst() else { throw Options.usage }
+        child = Child(handle: handle, action: action)
       case "--library":
         guard let path = rest.popFirst() else { throw Options.usage }
         library = path

@@ -7,8 +7,15 @@ import RoostPrimitives
 struct Report {
   let description: DeviceDescription
   let suites: [SuiteRun]
-  let rows: [SweepRow]
+  let sharing: Sharing
+  let sweep: Sweep
   let seed: UInt64
+
+  /// Whether every check and every byte is right; speed decides nothing.
+  var isRight: Bool {
+    suites.allSatisfy { $0.failures.isEmpty } && sharing.failures.isEmpty
+      && sweep.rows.allSatisfy { $0.wrongBytes == 0 }
+  }
 
   /// For docs/performance.md.
   var markdown: String {
@@ -18,33 +25,38 @@ struct Report {
     for failure in suites.flatMap({ suite in suite.failures.map { "\(suite.name): \($0)" } }) {
       text += "\n* \(failure)"
     }
-    text +=
-      "\nGB/s, and the ratio to one contiguous copy of as many bytes in the same run. Targets: 0.95 for pieces of "
-    text += "64 KiB or more, 0.85 for 8 to 32 KiB.\n"
+    text += "\nMemory that two processes share: "
+    text += sharing.isOffered ? sharing.failures.isEmpty ? "right\n" : "WRONG\n" : "not offered\n"
+    for failure in sharing.failures { text += "\n* \(failure)" }
+    text += "\nGB/s, and the ratio to one contiguous copy of as many bytes in the same run, alone or beside a kernel "
+    text += "that computes, as said. Targets: 0.95 for pieces of 64 KiB or more, 0.85 for 8 to 32 KiB.\n"
+    if sweep.loadRanOut { text += "\nThe kernel ended before some copies that were measured beside it.\n" }
     for direction in [CopyDirection.deviceToHost, .hostToDevice] {
-      text += "\n## \(Report.verb(direction))\n\n| piece | count | "
-      text += CopyPath.allCases.map(\.rawValue).joined(separator: " | ") + " | best | target |\n"
-      text += "|---:|---:|" + String(repeating: "---:|", count: CopyPath.allCases.count) + "---:|---|\n"
-      for (size, count) in shapes {
-        let own = rows.filter { $0.direction == direction && $0.pieceBytes == size && $0.count == count }
-        let cells = CopyPath.allCases.map { path in own.first { $0.path == path }.map(Report.cell) ?? "" }
-        let best = own.map(\.ratio).max() ?? 0
-        text += "| \(ByteCount(size)) | \(count) | \(cells.joined(separator: " | ")) | \(NumberText.fixed(best, 2)) | "
-        text += Report.target(size).map { best >= $0 ? "met" : "missed" } ?? ""
-        text += " |\n"
-      }
+      for isBeside in [false, true] { text += table(direction, isBeside: isBeside) }
     }
-    let wrong = rows.filter { $0.wrongBytes > 0 }
+    let wrong = sweep.rows.filter { $0.wrongBytes > 0 }
     text += wrong.isEmpty ? "\nEvery byte is right.\n" : "\nWRONG BYTES in \(wrong.count) rows.\n"
     return text
   }
 
-  private var shapes: [(Int, Int)] {
-    var shapes: [(Int, Int)] = []
-    for row in rows where !shapes.contains(where: { $0 == (row.pieceBytes, row.count) }) {
-      shapes.append((row.pieceBytes, row.count))
+  private func table(_ direction: CopyDirection, isBeside: Bool) -> String {
+    let rows = sweep.rows.filter { $0.direction == direction && $0.isBeside == isBeside }
+    var text = "\n## \(Report.verb(direction))\(isBeside ? ", beside a kernel" : "")\n\n| pages | piece | count | "
+    text += Way.allCases.map(\.rawValue).joined(separator: " | ") + " | best | target |\n"
+    text += "|---|---:|---:|" + String(repeating: "---:|", count: Way.allCases.count) + "---:|---|\n"
+    // The first way has every shape, in order.
+    for shape in rows where shape.way == Way.allCases.first {
+      let own = rows.filter {
+        $0.model == shape.model && $0.pieceBytes == shape.pieceBytes && $0.count == shape.count
+      }
+      let cells = Way.allCases.map { way in own.first { $0.way == way }.map(Report.cell) ?? "" }
+      let best = own.map(\.ratio).max() ?? 0
+      text += "| \(shape.model) | \(ByteCount(shape.pieceBytes)) | \(shape.count) | "
+      text += "\(cells.joined(separator: " | ")) | \(NumberText.fixed(best, 2)) | "
+      text += Report.target(shape.pieceBytes).map { best >= $0 ? "met" : "missed" } ?? ""
+      text += " |\n"
     }
-    return shapes.sorted { $0 < $1 }
+    return text
   }
 
   private static func cell(_ row: SweepRow) -> String {
@@ -69,11 +81,16 @@ struct Report {
             "name": .string($0.name), "passed": .count($0.passed), "failures": .array($0.failures.map { .string($0) }),
           ])
         }),
+      "sharing": .object([
+        "offered": .bool(sharing.isOffered), "failures": .array(sharing.failures.map { .string($0) }),
+      ]),
+      "load_ran_out": .bool(sweep.loadRanOut),
       "copies": .array(
-        rows.map {
+        sweep.rows.map {
           .object([
-            "verb": .string(Report.verb($0.direction)), "path": .string($0.path.rawValue),
-            "piece_bytes": .count($0.pieceBytes), "count": .count($0.count), "bytes_per_second": .number($0.speed),
+            "verb": .string(Report.verb($0.direction)), "path": .string($0.way.rawValue),
+            "model": .string($0.model), "beside_compute": .bool($0.isBeside), "piece_bytes": .count($0.pieceBytes),
+            "count": .count($0.count), "bytes_per_second": .number($0.speed),
             "ratio": .number($0.ratio), "wrong_bytes": .count($0.wrongBytes),
           ])
         }),
