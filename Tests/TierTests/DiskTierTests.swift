@@ -49,6 +49,35 @@ import Testing
     }
   }
 
+  @Test(arguments: [DiskIO.ring, .threads]) func othersMayPollWhileATierIsClosed(io: DiskIO) throws {
+    let sheets = DiskTierTests.sheets(0..<128, byteCount: 65536)
+    for _ in 0..<8 {
+      try Scratch.withDirectory { path in
+        var configuration = Scratch.configuration(.mebibytes(24))
+        configuration.depth = 64
+        let tier = try DiskTier(DiskDirectory(path, io: io), configuration)
+        _ = try tier.recover(until: Scratch.patience)
+        _ = try tier.write(sheets)
+        let isOver = Guarded(false)
+        let pollers = try (0..<3).map { _ in
+          try HostThread.start("poller") {
+            var events: [TierEvent] = []
+            while !isOver.withLock({ $0 }) { tier.poll(16, into: &events) }
+          }
+        }
+        let copies = sheets.map { $0.blank() }
+        _ = try tier.submit(TierBatch(.read, copies.map(\.forReading)))
+        tier.close(until: .after(seconds: 0))
+        // Their memory is free now: what is in it stays.
+        let before = copies.map { Seal(over: UnsafeRawBufferPointer($0.memory)) }
+        usleep(10_000)
+        #expect(copies.map { Seal(over: UnsafeRawBufferPointer($0.memory)) } == before)
+        isOver.withLock { $0 = true }
+        for poller in pollers { poller.join() }
+      }
+    }
+  }
+
   @Test func filesAreForTheirOwnerOnly() throws {
     try Scratch.withDirectory { path in
       let tier = try Scratch.open(path)

@@ -55,6 +55,10 @@ final class DiskCore {
   var isRecovering = false
   var isRecovered = false
   var isClosed = false
+  /// Pollers that check pages without the lock.
+  var checkingCount = 0
+  /// The queue is `close`'s alone from now on.
+  var isLettingGo = false
   private var headers: [AlignedMemory] = []
   private var bounces: [AlignedMemory] = []
   private var completions: [StorageCompletion] = []
@@ -109,6 +113,7 @@ final class DiskCore {
 
   /// Starts what waits, as far as the queue's depth allows.
   func pump() {
+    guard !isLettingGo else { return }
     var operations: [StorageOperation] = []
     while startedCount < configuration.depth, waitingHead < waiting.count {
       let number = waiting[waitingHead]
@@ -226,6 +231,7 @@ final class DiskCore {
 
   /// Takes in what has completed. Returns the pages that arrived, for `Arrival.check` outside the lock and `settle`.
   func reap() -> [Arrival] {
+    guard !isLettingGo else { return [] }
     completions.removeAll(keepingCapacity: true)
     queue.poll(into: &completions)
     var arrivals: [Arrival] = []

@@ -1,3 +1,4 @@
+import Glibc
 import RoostPrimitives
 import RoostStorage
 
@@ -61,12 +62,14 @@ public final class DiskTier: Tier {
     var arrivals = core.withLock { core in
       let arrivals = core.reap()
       core.pump()
+      core.checkingCount += arrivals.isEmpty ? 0 : 1
       return arrivals
     }
     guard !arrivals.isEmpty else { return }
     for index in arrivals.indices { arrivals[index].check() }
     core.withLock { core in
       core.finish(arrivals)
+      core.checkingCount -= 1
       core.pump()
     }
   }
@@ -187,6 +190,10 @@ public final class DiskTier: Tier {
   }
 
   private func letGo() {
+    core.withLock { $0.isLettingGo = true }
+    // Others may be in the middle of a call: what they do without the lock, to the caller's memory and to the files, ends
+    // before memory and directory are free.
+    while core.withLock({ $0.checkingCount + $0.cuttingCount > 0 }) { usleep(100) }
     queue.close()
     core.withLock { $0.letGo() }
   }
