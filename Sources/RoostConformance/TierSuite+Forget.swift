@@ -22,7 +22,7 @@ extension TierSuite {
     trial.findings.expect(
       count == written.count || !trial.subject.tolerated.isEmpty, "\(count) pages went, not \(written.count)")
     for verb in [TierVerb.contains, .read] {
-      for outcome in try trial.run(verb, gone.map { $0.blank().forReading }) {
+      for outcome in try trial.look(verb, gone) {
         trial.expect(outcome, .missing, "\(verb.rawValue) of a forgotten page")
         trial.findings.expect(outcome.kind != .done, "a forgotten page is there")
       }
@@ -46,7 +46,7 @@ extension TierSuite {
     _ = try trial.tier.forget(identity)
     guard try settle(trial) else { return }
     _ = try trial.restart()
-    for outcome in try trial.run(.read, gone.map { $0.blank().forReading }) {
+    for outcome in try trial.look(.read, gone) {
       trial.expect(outcome, .missing, "reading a forgotten page")
     }
     try trial.expectReadable(others)

@@ -145,7 +145,7 @@ public enum TierSuite {
     let (gone, kept) = (Array(written.prefix(2)), Array(written.dropFirst(2)))
     for (sheet, outcome) in zip(gone, try trial.run(.remove, gone.map { TierPage($0.name) })) {
       guard trial.expect(outcome, .done, "removing") else { continue }
-      trial.expect(try trial.run(.read, [sheet.blank().forReading])[0], .missing, "reading a removed page")
+      trial.expect(try trial.look(.read, [sheet])[0], .missing, "reading a removed page")
     }
     trial.expect(try trial.run(.remove, [TierPage(TierSheet.name(99))])[0], .done, "removing what is not there")
     try trial.expectReadable(kept)
@@ -261,7 +261,7 @@ public enum TierSuite {
     let outcome = try trial.run(.remove, [TierPage(gone.name)])[0]
     guard trial.expect(outcome, .done, "removing") else { return }
     _ = try trial.restart()
-    trial.expect(try trial.run(.read, [gone.blank().forReading])[0], .missing, "reading a removed page")
+    trial.expect(try trial.look(.read, [gone])[0], .missing, "reading a removed page")
     try trial.expectReadable(Array(written.dropFirst()))
   }
 }

@@ -107,6 +107,14 @@ public final class TierTrial: ConformanceTrial {
     return written
   }
 
+  /// Looks for pages, with fresh memory that nobody is interested in.
+  func look(_ verb: TierVerb, _ sheets: [TierSheet], line: UInt = #line) throws(RoostError) -> [PageOutcome] {
+    let copies = sheets.map { $0.blank() }
+    // The memory is the tier's until the batch has ended.
+    defer { withExtendedLifetime(copies) {} }
+    return try run(verb, copies.map(\.forReading), line: line)
+  }
+
   /// Reads pages that must be there, into fresh memory, and compares every byte.
   func expectReadable(_ sheets: [TierSheet], line: UInt = #line) throws(RoostError) {
     let copies = sheets.map { $0.blank() }

@@ -209,7 +209,7 @@ enum RegisteredMemory {
 /// Pages that find no room there stay where they are.
 final class OnRegisteredMemory: Tier {
   private struct State {
-    var batches: [TierTicket: (pages: [TierPage], inward: [TierPage])] = [:]
+    var batches: [TierTicket: (own: TierBatch, inward: TierBatch)] = [:]
     /// What is used of the memory; none once no batch is under way.
     var usedBytes = 0
   }
@@ -238,7 +238,7 @@ final class OnRegisteredMemory: Tier {
         inward.pages[index].memory.copyMemory(from: UnsafeRawBufferPointer(own))
       }
       let ticket = try inner.submit(inward)
-      state.batches[ticket] = (batch.pages, inward.pages)
+      state.batches[ticket] = (batch, inward)
       return ticket
     }
   }
@@ -248,10 +248,12 @@ final class OnRegisteredMemory: Tier {
     state.withLock { state in
       for event in events {
         switch event {
-        case .page(let ticket, let index, _):
-          guard let (pages, inward) = state.batches[ticket], pages[index].memory.count > 0 else { continue }
-          if pages[index].memory.baseAddress == inward[index].memory.baseAddress { continue }
-          pages[index].memory.copyMemory(from: UnsafeRawBufferPointer(inward[index].memory))
+        case .page(let ticket, let index, .done):
+          guard let (own, inward) = state.batches[ticket], own.verb == .read else { continue }
+          let (target, source) = (own.pages[index].memory, inward.pages[index].memory)
+          // A page that is not there leaves the caller's memory alone: it may be gone.
+          if target.baseAddress != source.baseAddress { target.copyMemory(from: UnsafeRawBufferPointer(source)) }
+        case .page: break
         case .released(let ticket): state.batches[ticket] = nil
         }
       }
