@@ -115,5 +115,38 @@ class TwoRanks(unittest.TestCase):
         self.assertIn(barely, (0, _cached(BARELY_STORED)))
 
 
+class HybridRanks(unittest.TestCase):
+    """A model with full attention and windows, each with blocks of its own."""
+
+    def test_windows_and_full_attention_load_under_another_number_of_ranks(self):
+        print(f"seed {SEED}", flush=True)
+        pool = tempfile.mkdtemp(prefix="roost-pool-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, pool, ignore_errors=True)
+        settings = {"capacity": "256MiB", "directory": pool, "name": "kept", "keep": True, "attach_timeout": 30}
+
+        def ask(prompts: list[list[int]], ranks: int) -> dict:
+            parallel = {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"} if ranks == 2 else {}
+            model = str(MODELS / "gemma")
+            (engine,) = Run(
+                hosts.Spec(
+                    model=model, prompts=prompts, settings=settings, in_process=ranks == 1, tokens=8,
+                    arguments=parallel, linger=0.5,
+                )
+            ).ended()  # fmt: skip
+            self.assertEqual(engine["counters"]["roost_failed_blocks"], 0)
+            return engine
+
+        two = ask(BY_TWO, 2)
+        one = ask(BY_TWO + BY_ONE, 1)
+        back = ask(BY_ONE, 2)
+        for prompts, cold, warm in (
+            (BY_TWO, two["answers"], one["answers"]),
+            (BY_ONE, one["answers"][len(BY_TWO) :], back["answers"]),
+        ):
+            for prompt, before, after in zip(prompts, cold, warm):
+                self.assertEqual((before.cached, after.cached), (0, _cached(prompt)))
+                self.assertEqual(before.differs(after), "")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
