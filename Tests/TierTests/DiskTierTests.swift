@@ -78,6 +78,20 @@ import Testing
     }
   }
 
+  /// One segment, and pages of two sizes at once that both want it.
+  @Test func sizesOfOneBatchDoNotTakeASegmentFromEachOtherForEver() throws {
+    let tier = try Scratch.simulated(DiskTierTests.disk(), capacity: 256 << 10)
+    _ = try tier.recover(until: .never)
+    let sheets = [TierSheet(1, byteCount: 8192), TierSheet(2, byteCount: 24_576)]
+    let outcomes = Guarded<[PageOutcome.Kind]>([])
+    let hasEnded = HostThread.run("writer", until: Scratch.patience) {
+      let kinds = (try? tier.write(sheets)) ?? []
+      outcomes.withLock { $0 = kinds }
+    }
+    try #require(hasEnded, "the batch is never taken in")
+    #expect(outcomes.withLock { Set($0) } == [.done, .throttled])
+  }
+
   @Test func filesAreForTheirOwnerOnly() throws {
     try Scratch.withDirectory { path in
       let tier = try Scratch.open(path)

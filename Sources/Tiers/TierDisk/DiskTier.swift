@@ -41,7 +41,9 @@ public final class DiskTier: Tier {
   /// Takes a batch in and starts what the depth allows. Waits for the drive only where a segment has to be cut, once in
   /// many pages.
   public func submit(_ batch: TierBatch) throws(RoostError) -> TierTicket {
-    while let cutting = core.withLock({ $0.nextCutting(for: batch) }) {
+    var served: Set<Int> = []
+    while let cutting = core.withLock({ $0.nextCutting(for: batch, sparing: served) }) {
+      served.insert(cutting.header.slotByteCount)
       var failure: RoostError?
       do throws(RoostError) { try cutting.write() } catch { failure = error }
       core.withLock { core in

@@ -145,13 +145,15 @@ final class PageTable {
   /// of its own. `cut` comes next.
   ///
   /// A size without a segment takes the one with the fewest pages. A size that has some takes one whose pages were all
-  /// used before any of its own: so a model that came late gets the room of one that nobody asks any more.
-  func segmentToCut(for slotByteCount: Int) -> Int? {
+  /// used before any of its own: so a model that came late gets the room of one that nobody asks any more. Segments of
+  /// `spared` sizes stay as they are.
+  func segmentToCut(for slotByteCount: Int, sparing spared: Set<Int> = []) -> Int? {
     if let uncut = segments.firstIndex(where: { $0.isUsable && $0.slotByteCount == 0 }) { return uncut }
     let size = classes[slotByteCount] ?? SizeClass()
     guard size.segmentCount == 0 || size.turnoverCount > size.used.count else { return nil }
     let idle = segments.indices.filter {
       segments[$0].isUsable && segments[$0].busyCount == 0 && segments[$0].quarantinedCount == 0
+        && !spared.contains(segments[$0].slotByteCount)
     }
     let chosen: Int?
     if size.segmentCount == 0 {

@@ -19,8 +19,9 @@ struct SegmentCutting: Sendable {
 
 extension DiskCore {
   /// A segment to cut before a batch is taken in, so that its pages find slots; nil if there is none, or no need. It is
-  /// nobody's until `finish`: a cut waits for the drive, and whoever looks into the index must not.
-  func nextCutting(for batch: TierBatch) -> SegmentCutting? {
+  /// nobody's until `finish`: a cut waits for the drive, and whoever looks into the index must not. Sizes that this batch has
+  /// got a segment for are spared, or two of them would take the same one from each other for ever.
+  func nextCutting(for batch: TierBatch, sparing spared: Set<Int>) -> SegmentCutting? {
     guard batch.verb == .write, isRecovered, !isClosed, case .open = gate else { return nil }
     var wanted: [Int: Int] = [:]
     for page in batch.pages where page.facts.byteCount > 0 && table.find(page.name) == nil {
@@ -29,7 +30,7 @@ extension DiskCore {
     for (slotByteCount, count) in wanted.sorted(by: { $0.key < $1.key })
     where (table.classes[slotByteCount]?.free.count ?? 0) < count {
       guard SegmentHeader.slotCount(slotByteCount, segmentByteCount: record.segmentByteCount) > 0,
-        let cutting = cutting(for: slotByteCount)
+        let cutting = cutting(for: slotByteCount, sparing: spared)
       else { continue }
       table.setUsable(cutting.number, false)
       cuttingCount += 1
@@ -38,8 +39,10 @@ extension DiskCore {
     return nil
   }
 
-  func cutting(for slotByteCount: Int) -> SegmentCutting? {
-    guard let number = table.segmentToCut(for: slotByteCount), let file = files[number] else { return nil }
+  func cutting(for slotByteCount: Int, sparing spared: Set<Int> = []) -> SegmentCutting? {
+    guard let number = table.segmentToCut(for: slotByteCount, sparing: spared), let file = files[number] else {
+      return nil
+    }
     let header = SegmentHeader(
       store: record.store, number: UInt32(number), slotByteCount: slotByteCount,
       segmentByteCount: record.segmentByteCount, epoch: table.segments[number].epoch + 1)
