@@ -65,8 +65,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(2)))
-  func anOwnerKilledAnywhereLeavesNoWrongPageAndLosesNoneThatWasSealed() throws {
+  @Test func anOwnerKilledAnywhereLeavesNoWrongPageAndLosesNoneThatWasSealed() throws {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(seed: seed)
     try withDirectory { directory in

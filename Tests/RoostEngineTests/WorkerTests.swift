@@ -103,8 +103,7 @@ import Testing
     #expect(try worker.plane.wait(for: id, until: Harness.soon).isComplete)
   }
 
-  @Test(.timeLimit(.minutes(2)))
-  func aWorkerKilledInTheMiddleOfAStoreLeavesNothingVisibleAndItsSlotsComeBack() throws {
+  @Test func aWorkerKilledInTheMiddleOfAStoreLeavesNothingVisibleAndItsSlotsComeBack() throws {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(seed: seed)
     // 128 MiB a job: some 10 ms of copying.
