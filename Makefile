@@ -50,12 +50,12 @@ kv-bytes: setup ## the KV cache of the tiny models as files, for `ROOST_BENCH_PA
 	@Tests/vllm/run kv-bytes
 
 soak: export ROOST_TEST_LARGE_TRACES = 1
-soak: setup ## the disk tier at ten times CI's length; the tests SOAK_ROUNDS times in a row, large traces included; a second model under two ranks
+soak: setup ## the disk tier at ten times CI's length; the tests SOAK_ROUNDS times in a row, large traces included; what of vLLM takes long
 	swift build --build-tests
 	ROOST_SOAK=100 $(SWIFT_TEST) --skip-build --filter 'TierTests|TierSimulationTests'
 	for round in $$(seq $(SOAK_ROUNDS)); do echo "round $$round of $(SOAK_ROUNDS)"; $(SWIFT_TEST) --skip-build || exit 1; done
 	Tests/Fuzz/run $$((SOAK_ROUNDS * 60))
-	Tests/vllm/run ranks
+	Tests/vllm/run accelerator-long ranks
 
 # A race or a bad access may leave every line saying "passed": the exit status decides. Leak detection is off because
 # the runner itself leaks. Each sanitizer has its own build folder, so that the plain build stays.
