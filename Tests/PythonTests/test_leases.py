@@ -51,6 +51,68 @@ def test_a_load_that_is_taken_back_waits_for_the_worker_and_is_never_copied_afte
     worker.close()
 
 
+def test_a_job_in_one_call_is_what_its_parts_are(cache: Cache) -> None:
+    device = Device()
+    worker = cache.attach(device)
+    hashes, later = cache.hashes(12), cache.hashes(4, seed=9)
+    cache.store(worker, 1, hashes[: 8 * 32], list(range(8)))
+    before = device.memory.copy()
+
+    # Eight are stored, four are not.
+    blocks = [20, 3, 21, 5, 22, 7, 23, 9, 24, 11, 25, 13]
+    lease, sources, slots, others = cache.engine.begin_copies(
+        roost.STORE, 2, cache.identity, hashes, 32, 0, blocks, 1, 5
+    )
+    assert np.frombuffer(sources, np.int32).tolist() == blocks[8:]
+    assert np.frombuffer(others, np.int32).tolist() == blocks[:8]
+    assert [entry[1:4] for entry in cache.engine.leases()] == [(2, roost.STORE, 4)]
+    worker.submit(2, roost.STORE, 0, lease, sources, slots)
+    assert worker.wait(2, 10)[1] == roost.DONE and cache.ended()[0][:4] == (lease, 2, roost.STORE, roost.DONE)
+
+    # Twelve are stored now, the next four are not; the grants are those of `begin_load`.
+    plain, grants = cache.begin_load(4, hashes)
+    targets = list(range(40, 56))
+    lease, wanted, slots, others = cache.engine.begin_copies(
+        roost.LOAD, 3, cache.identity, hashes + later, 32, 0, targets, 1
+    )
+    assert np.frombuffer(wanted, np.int32).tolist() == targets[:12]
+    assert np.frombuffer(others, np.int32).tolist() == targets[12:]
+    assert np.array_equal(np.frombuffer(slots, np.uint32).reshape(-1, 2), grants[:, :2])
+    worker.submit(3, roost.LOAD, 0, lease, wanted, slots)
+    assert worker.wait(3, 10)[1] == roost.DONE and cache.ended()[0][:4] == (lease, 3, roost.LOAD, roost.DONE)
+    for position in range(12):
+        source = position if position < 8 else blocks[position]
+        assert np.array_equal(device.pages([40 + position]), before[:, [source]]), position
+    cache.engine.end(plain)
+
+    assert cache.engine.begin_copies(roost.LOAD, 5, cache.identity, later, 32, 0, [1, 2, 3, 4], 1) == (
+        0, b"", b"", np.array([1, 2, 3, 4], np.int32).tobytes()
+    )  # fmt: skip
+    assert cache.engine.leases() == []
+    worker.close()
+
+
+def test_a_job_that_cannot_be_handed_out_holds_nothing(cache: Cache) -> None:
+    engine, hashes, blocks = cache.engine, cache.hashes(4), (0, 1, 2, 3)
+    for verb in (roost.STORE, roost.LOAD):
+        for shards in (0, 65):
+            code = failure(engine.begin_copies, verb, 1, cache.identity, hashes, 32, 0, blocks, shards).code
+            assert code == "invalidInput", (verb, shards)
+            assert engine.leases() == [] and engine.stats()["allocated"] == (0 if verb == roost.STORE else 4)
+        if verb == roost.STORE:
+            lease, _ = cache.begin_store(1, hashes)
+            engine.commit(lease)
+    for wrong in ((0, 1, 2), (0, 1, 2, 3, 4), (0, 1, 2, -1), (0, 1, 2, 1 << 31)):
+        code = failure(engine.begin_copies, roost.LOAD, 1, cache.identity, hashes, 32, 0, wrong, 1).code
+        assert code == "invalidInput", wrong
+    assert failure(engine.begin_copies, 2, 1, cache.identity, hashes, 32, 0, blocks, 1).code == "invalidInput"
+    assert failure(engine.begin_copies, 1, 1, cache.identity, hashes, 31, 0, blocks, 1).code == "invalidInput"
+    for unfit in ("0123", (0, 1, 2, None), 5):
+        with pytest.raises(TypeError):
+            engine.begin_copies(roost.LOAD, 1, cache.identity, hashes, 32, 0, unfit, 1)
+    assert engine.leases() == []
+
+
 def test_every_lease_of_a_request_is_reclaimed(cache: Cache) -> None:
     device = Device()
     worker = cache.attach(device)

@@ -62,37 +62,27 @@ class Engine:
             count += 1
         return count
 
-    def begin_store(self, request, identity, hashes, stride, group, out, output_tokens=-1) -> int:
-        self.calls.append("begin_store")
-        pending = {}
-        for row, key in zip(out, self._keys(identity, hashes, stride)):
-            if key in self.pages:
-                row[2] = 0
-            elif not self.free:
-                row[2] = 2
-            else:
-                slot = self.pages[key] = pending[key] = self.free.pop()
-                row[:] = (slot, 1, 1)
-        return self._lease(request, STORE, pending) if pending else 0
-
-    def begin_load(self, request, identity, hashes, stride, group, out) -> int:
-        self.calls.append("begin_load")
-        held = {}
-        for row, key in zip(out, self._keys(identity, hashes, stride)):
-            if self._ready(key):
+    def begin_copies(self, verb, request, identity, hashes, stride, group, blocks, shards, output_tokens=-1):
+        self.calls.append("begin_store" if verb == STORE else "begin_load")
+        keys = self._keys(identity, hashes, stride)
+        assert len(keys) == len(blocks)
+        taken, others, slots, held = [], [], [], {}
+        for key, block in zip(keys, blocks):
+            if verb == STORE and key not in self.pages and self.free:
+                held[key] = self.pages[key] = self.free.pop()
+            elif verb == LOAD and self._ready(key):
                 held[key] = self.pages[key]
-                row[:] = (self.pages[key], 1, 0)
             else:
-                row[2] = 1
-        return self._lease(request, LOAD, held) if held else 0
-
-    def _lease(self, request, verb, keys) -> int:
-        lease, self.next = self.next, self.next + 1
-        self.live[lease] = {"request": request, "verb": verb, "pending": keys, "shards": 0, "bytes": 0, "bad": set()}
-        return lease
-
-    def hand_out(self, lease, shards) -> None:
-        self.live[lease]["shards"] = shards
+                others.append(block)
+                continue
+            taken.append(block)
+            slots.append((self.pages[key], 1))
+        lease = 0
+        if held:
+            lease, self.next = self.next, self.next + 1
+            state = {"request": request, "verb": verb, "pending": held, "shards": shards, "bytes": 0, "bad": set()}
+            self.live[lease] = state
+        return lease, *(np.array(part, np.int32).tobytes() for part in (taken, slots, others))
 
     def report(self, lease, outcome, positions, byte_count) -> None:
         state = self.live.get(lease)
@@ -176,7 +166,8 @@ class Worker:
 
     def submit(self, job, verb, group, lease, blocks, slots, awaited=False) -> None:
         self.verbs.append(verb)
-        self.queue.append((job, verb, lease, blocks.copy(), np.asarray(slots).reshape(-1, 2).copy()))
+        pairs = np.frombuffer(slots, np.uint32).reshape(-1, 2)
+        self.queue.append((job, verb, lease, np.frombuffer(blocks, np.int32).copy(), pairs.copy()))
 
     def run(self) -> None:
         waiting, self.queue = self.queue, []

@@ -33,6 +33,7 @@ ENVIRONMENT = {
 }
 # Below this the two best tokens are so close that another order of the same additions may swap them.
 MARGIN = 1e-3
+CLOSE_SECONDS = 60
 
 
 @dataclass
@@ -195,8 +196,9 @@ class Host:
         return found
 
     def close(self) -> None:
-        """Ends the engine, so that another can take its place."""
-        self.llm.llm_engine.engine_core.shutdown()
+        """Ends the engine, so that another can take its place. vLLM by itself would kill its process after 5 seconds,
+        which its workers' end alone may take on a busy machine."""
+        self.llm.llm_engine.engine_core.shutdown(timeout=CLOSE_SECONDS)
         del self.llm
 
 

@@ -56,8 +56,9 @@ class RecordingWorker:
         self._core.divide(*arguments)
 
     def submit(
-        self, job: int, verb: int, group: int, lease: int, blocks: np.ndarray, slots: np.ndarray, awaited: bool = False
+        self, job: int, verb: int, group: int, lease: int, blocks: Any, slots: Any, awaited: bool = False
     ) -> None:
+        blocks, slots = np.frombuffer(blocks, np.int32), np.frombuffer(slots, np.uint32).reshape(-1, 2)
         pairs = [(group, int(slot), int(generation)) for slot, generation in slots]
         if verb == STORE:
             self.pages_stored += len(blocks)

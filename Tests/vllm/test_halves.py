@@ -450,11 +450,13 @@ class SchedulerAndWorker(unittest.TestCase):
         side.register([DevicePages((), (), (), 1)], [own])
         from roost.vllm.jobs import Job
 
-        slots = np.array([[4, 1], [5, 1], [7, 1], [8, 1]], dtype=np.uint32)
-        blocks, chosen = side._share(Job(1, STORE, "a", np.arange(4, dtype=np.int32), slots))
-        self.assertEqual((blocks.tolist(), chosen[:, 0].tolist()), ([1, 2], [5, 7]))
-        blocks, _ = side._share(Job(1, LOAD, "a", np.arange(4, dtype=np.int32), slots))
-        self.assertEqual(len(blocks), 4)
+        slots = np.array([[4, 1], [5, 1], [7, 1], [8, 1]], dtype=np.uint32).tobytes()
+        every = np.arange(4, dtype=np.int32).tobytes()
+        job = Job(1, STORE, "a", every, slots)
+        _, chosen = side._share(job)
+        self.assertEqual((job.numbers(), np.frombuffer(chosen, np.uint32)[::2].tolist()), ([1, 2], [5, 7]))
+        blocks, _ = side._share(Job(1, LOAD, "a", every, slots))
+        self.assertEqual(blocks, every)
 
     def test_counters_reconcile(self):
         bench = Bench()

@@ -311,13 +311,14 @@ static PyObject *engine_end_prefetch(PyObject *self, PyObject *value) {
   Py_RETURN_NONE;
 }
 
-/* ---- The type; calls that take keys are in engine_keys.c ---- */
+/* ---- The type; calls that take keys are in engine_keys.c and engine_copies.c ---- */
 
 PyObject *engine_match(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_match_states(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_match_groups(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_begin_store(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_begin_load(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+PyObject *engine_begin_copies(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_touch(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 PyObject *engine_prefetch(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 
@@ -333,6 +334,7 @@ static PyMethodDef methods[] = {
     FAST_METHOD("match_groups", engine_match_groups),
     FAST_METHOD("begin_store", engine_begin_store),
     FAST_METHOD("begin_load", engine_begin_load),
+    FAST_METHOD("begin_copies", engine_begin_copies),
     FAST_METHOD("touch", engine_touch),
     FAST_METHOD("prefetch", engine_prefetch),
     {"prefetch_progress", engine_prefetch_progress, METH_O, NULL},

@@ -151,6 +151,16 @@ class Engine:
         load ends when all have reported or are gone. `abort` and `end` take it back: the slots follow when every worker
         has said that it does not (or no longer) copy.
         """
+    def begin_copies(
+        self, verb: int, request: int, identity: int, hashes: Buffer, stride: int, group: int, blocks: Sequence[int],
+        shards: int, output_tokens: int = -1,
+    ) -> tuple[int, bytes, bytes, bytes]:
+        """`begin_store` or `begin_load` (`verb`: `STORE` or `LOAD`) and `hand_out` in one call: a scheduler's job.
+
+        `blocks`: the device block of every hash. Returns the lease, 0 if there is nothing to copy; the device blocks to
+        copy; slot and generation of each; and the device blocks that are not copied, each as the bytes of 32-bit
+        numbers in this machine's order, the first two as `Worker.submit` takes them.
+        """
     def commit(self, lease: int) -> None:
         """Publishes a store that was not handed out: all of its bytes are in the slots."""
     def abort(self, lease: int) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from roost.vllm.pages import SlotLayout
 
@@ -19,16 +18,29 @@ class Job:
     number: int
     verb: int
     request: str
-    blocks: np.ndarray
-    """Device blocks, 32 bits each."""
-    slots: np.ndarray
+    blocks: bytes
+    """Device blocks, 32 bits each: as they come from the engine and go to the copies, untouched between."""
+    slots: bytes
     """Slot and generation of each block, unsigned 32 bits each."""
     waits: bool = False
     """A load that this step's forward pass needs."""
-    missing: tuple[int, ...] = ()
+    missing: bytes = b""
     """Device blocks that were promised but are gone: failed before they began."""
     group: int = 0
     """Which of the ticket's slots the pages lie in."""
+
+    def __len__(self) -> int:
+        return len(self.blocks) // 4
+
+    def numbers(self, positions: Sequence[int] | None = None) -> list[int]:
+        """The device blocks as numbers; at some positions, or all."""
+        every = block_numbers(self.blocks)
+        return every if positions is None else [every[position] for position in positions]
+
+
+def block_numbers(blocks: bytes) -> list[int]:
+    """Device blocks as numbers."""
+    return memoryview(blocks).cast("i").tolist()
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ makes one call for all blocks. Nothing here knows vLLM's classes.
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
-
-import numpy as np
 
 from roost import RoostError
 from roost.vllm.below import Keys
@@ -35,7 +34,6 @@ log = logging.getLogger("vllm.roost")
 Tables = Sequence[Sequence[int]]
 """A request's device blocks, for each of vLLM's groups."""
 
-_ADMITTED, _LEASED = 1, 0
 _POLL_MAX = 1024
 
 
@@ -331,31 +329,24 @@ class SchedulerSide:
     def _load(self, track: Track, index: int, table: Sequence[int], first: int, count: int) -> None:
         """Leases blocks of a group and orders their load."""
         stride = track.stride
-        grants = np.empty((count, 3), dtype=np.uint32)
-        lease = 0
+        targets = table[first : first + count]
         try:
             with memoryview(self._join(track, index).hashes) as hashes:
-                keys = hashes[first * stride : (first + count) * stride]
-                lease = self.engine.begin_load(track.number, track.identity, keys, stride, index, grants)
-                keys.release()
+                with hashes[first * stride : (first + count) * stride] as keys:
+                    lease, blocks, slots, missing = self.engine.begin_copies(
+                        LOAD, track.number, track.identity, keys, stride, index, targets, self._ticket.slots[index].shards
+                    )
         except RoostError as error:
             log.warning("a load of %d blocks cannot begin: %s", count, error)
+            lease, blocks, slots, missing = 0, b"", b"", array("i", targets).tobytes()
         track.loading += count
-        targets = np.array(table[first : first + count], dtype=np.int32)
-        missing: tuple[int, ...] = ()
-        if lease == 0:
-            missing, targets, grants = tuple(targets.tolist()), targets[:0], grants[:0]
-        elif (leased := grants[:, 2] == _LEASED).all() is not np.True_:
-            missing, targets, grants = tuple(targets[~leased].tolist()), targets[leased], grants[leased]
         number = lease or -self._take_number()
         if track.is_async:
             track.loads.append(number)
         if lease:
             self._jobs[lease] = (track, LOAD)
-            self.engine.hand_out(lease, self._ticket.slots[index].shards)
-        slots = np.ascontiguousarray(grants[:, :2])
         self._orders.loads.append(
-            Job(number, LOAD, track.request.request_id, targets, slots, not track.is_async, missing, index)
+            Job(number, LOAD, track.request.request_id, blocks, slots, not track.is_async, missing, index)
         )
 
     def _store_prompts(self, tables_of: Callable[[str], Tables | None]) -> None:
@@ -418,22 +409,18 @@ class SchedulerSide:
         self, track: Track, index: int, keys: bytes | memoryview, blocks: Sequence[int], output_tokens: int
     ) -> int:
         """Finds slots for blocks of a group and orders their store; the lease, or 0."""
-        grants = np.empty((len(blocks), 3), dtype=np.uint32)
+        shards = self._ticket.slots[index].shards
         try:
-            lease = self.engine.begin_store(
-                track.number, track.identity, keys, track.stride, index, grants, output_tokens
+            lease, sources, slots, _ = self.engine.begin_copies(
+                STORE, track.number, track.identity, keys, track.stride, index, blocks, shards, output_tokens
             )
         except RoostError as error:
             log.debug("a store of %d blocks cannot begin: %s", len(blocks), error)
             return 0
         if lease == 0:
             return 0
-        admitted = grants[:, 2] == _ADMITTED
-        sources = np.array(blocks, dtype=np.int32)[admitted]
-        slots = np.ascontiguousarray(grants[admitted, :2])
         self._jobs[lease] = (track, STORE)
         track.stores.add(lease)
-        self.engine.hand_out(lease, self._ticket.slots[index].shards)
         self._orders.stores.append(Job(lease, STORE, track.request.request_id, sources, slots, group=index))
         return lease
 

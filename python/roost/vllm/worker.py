@@ -1,8 +1,9 @@
 """The worker's half: knows where the device pages lie, copies what it is told to, says what has ended.
 
 One submit a job, one poll a step. A load that a step waits for can be divided into ranges of layers: it is submitted
-before the forward pass, and each layer waits in the pass for its own range (`layer`). A device page is given back only after every job that reads or writes it is over:
-`fence` waits for what a preemption would overwrite, `release` reports a finished request when its last job has ended.
+before the forward pass, and each layer waits in the pass for its own range (`layer`). A device page is given back only
+after every job that reads or writes it is over: `fence` waits for what a preemption would overwrite, `release` reports a
+finished request when its last job has ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from roost import RoostError
 from roost.vllm.accelerator import Following, numbered
-from roost.vllm.jobs import LOAD, LOAD_DIVIDED, STORE, Job, PoolTicket, StepOrders, StepReport
+from roost.vllm.jobs import LOAD, LOAD_DIVIDED, STORE, Job, PoolTicket, StepOrders, StepReport, block_numbers
 from roost.vllm.pages import DevicePages, WorkerPages
 
 log = logging.getLogger("vllm.roost")
@@ -107,7 +108,7 @@ class WorkerSide:
                 self._loading[job.request] = self._loading.get(job.request, 0) + 1
         for job in orders.loads:
             if job.missing:
-                self._fail(job, job.missing)
+                self._fail(job, block_numbers(job.missing))
             self._submit(job)
         waiting = [job.number for job in orders.loads if job.waits and job.number in self._running]
         if self._range_of:
@@ -209,27 +210,29 @@ class WorkerSide:
             self._following.before_copies(core)
             core.submit(job.number, verb, job.group, job.number, blocks, slots, job.waits)
         except RoostError as error:
-            log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(blocks), error)
+            log.warning("a %s of %d blocks cannot begin: %s", _NAMES[job.verb], len(job), error)
             self._refuse(job)
             return
         running = _Running(job, self._clock() + ticket.load_timeout)
         self._running[job.number] = running
         self._next_deadline = min(self._next_deadline, running.deadline)
 
-    def _share(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
+    def _share(self, job: Job) -> tuple[bytes, bytes]:
         """The pages that this worker writes: of pages that several ranks hold, each stores its share."""
         if job.verb == LOAD or not self._identity or self._identity[job.group].replicas == 1:
             return job.blocks, job.slots
         identity = self._identity[job.group]
-        mine = job.slots[:, 0] % identity.replicas == identity.tensor_rank % identity.replicas
-        job.blocks, job.slots = job.blocks[mine], np.ascontiguousarray(job.slots[mine])
+        slots = np.frombuffer(job.slots, dtype=np.uint32).reshape(-1, 2)
+        mine = slots[:, 0] % identity.replicas == identity.tensor_rank % identity.replicas
+        job.slots = slots[mine].tobytes()
+        job.blocks = np.frombuffer(job.blocks, dtype=np.int32)[mine].tobytes()
         return job.blocks, job.slots
 
     def _refuse(self, job: Job) -> None:
         if job.number > 0:
             self._report.refused.add(job.number)
         if job.verb == LOAD:
-            self._fail(job, job.blocks.tolist())
+            self._fail(job, job.numbers())
             self._finish(job)
 
     def _fail(self, job: Job, blocks: Sequence[int]) -> None:
@@ -264,16 +267,16 @@ class WorkerSide:
         job = running.job
         if job.verb == LOAD:
             if outcome == _PARTLY_FAILED:
-                self._fail(job, job.blocks[list(positions)].tolist())
+                self._fail(job, job.numbers(positions))
             elif outcome != _DONE:
-                self._fail(job, job.blocks.tolist())
+                self._fail(job, job.numbers())
             self._finish(job)
 
     def _cancel_late(self) -> None:
         now = self._clock()
         for number, running in self._running.items():
             if running.deadline < now and not running.cancelled:
-                count, name = len(running.job.blocks), _NAMES[running.job.verb]
+                count, name = len(running.job), _NAMES[running.job.verb]
                 log.warning("a %s of %d blocks is late and is given up", name, count)
                 self._cancel(number)
         self._next_deadline = min(
@@ -303,7 +306,7 @@ class WorkerSide:
             self._over(number, outcome, positions)
             return
         raise RuntimeError(
-            f"a copy of {len(running.job.blocks)} blocks has not ended {_HUNG_FACTOR} times its deadline after it was "
+            f"a copy of {len(running.job)} blocks has not ended {_HUNG_FACTOR} times its deadline after it was "
             "cancelled: the device hangs, and its pages cannot be used"
         )
 
@@ -333,7 +336,7 @@ class WorkerSide:
         self._range_of = {}
         self._end_divided()
         for job in jobs:
-            self._fail(job, job.blocks.tolist())
+            self._fail(job, job.numbers())
 
     def _wait_idle(self) -> None:
         number = next(iter(self._running))
