@@ -73,7 +73,7 @@ public enum PoolBench {
   /// compared with its seal.
   private static func adoption(_ scale: BenchScale) throws(RoostError) -> BenchResult {
     let bytes = scale == .full ? 4 << 30 : 64 << 20
-    let directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+    let directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : temporaryFolder
     var configuration = configuration("adopt", bytes: bytes)
     configuration.backing = .directory(path: directory, keep: true)
     try fill(configuration)

@@ -15,7 +15,7 @@ extension DeviceSuite {
 
   /// A file without a name.
   private static func file() throws(RoostError) -> CInt {
-    var name = Array("/tmp/roost-suite-XXXXXX".utf8CString)
+    var name = Array("\(temporaryFolder)/roost-suite-XXXXXX".utf8CString)
     let descriptor = mkstemp(&name)
     guard descriptor >= 0 else { throw .system("mkstemp", errno, "cannot make a file") }
     unlink(name)

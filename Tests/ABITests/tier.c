@@ -1,6 +1,7 @@
 /* A tier below the pool: what one engine stored, the next one on the same directory brings up and loads. */
 #include "expect.h"
 
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,7 +9,7 @@
 enum { COUNT = 8 };
 
 static roost_engine open_engine(const char *directory) {
-  char config[512];
+  char config[8192];
   snprintf(
       config, sizeof config,
       "{\"groups\":[{\"page_bytes\":4096,\"tokens_per_block\":16}],\"capacity\":\"256KiB\","
@@ -91,8 +92,15 @@ static void refuse(roost_engine engine, uint32_t identity) {
   EXPECT_STATUS(ROOST_NOT_FOUND, roost_engine_open(config, strlen(config), &other));
 }
 
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)status, (void)kind, (void)place;
+  return remove(path);
+}
+
 void test_tier(void) {
-  char directory[] = "/tmp/roost-abi-XXXXXX";
+  char directory[4096];
+  const char *folder = getenv("TMPDIR");
+  snprintf(directory, sizeof directory, "%s/roost-abi-XXXXXX", folder && *folder ? folder : "/tmp");
   EXPECT(mkdtemp(directory) != NULL);
   roost_engine engine = open_engine(directory);
   uint32_t identity = make_identity(engine);
@@ -112,7 +120,5 @@ void test_tier(void) {
   engine = make_engine();
   EXPECT(stats_of(engine).is_present == 0);
   EXPECT_OK(roost_engine_close(engine, 10, NULL));
-  char command[128];
-  snprintf(command, sizeof command, "rm -r %s", directory);
-  EXPECT(system(command) == 0);
+  EXPECT(nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }

@@ -183,7 +183,9 @@ static void test_files(void) {
 #elif defined(__x86_64__)
   EXPECT(roost_open_direct == 040000);
 #endif
-  char path[] = "/tmp/roost-pieces-XXXXXX";
+  char path[4096];
+  const char *folder = getenv("TMPDIR");
+  snprintf(path, sizeof path, "%s/roost-pieces-XXXXXX", folder && *folder ? folder : "/tmp");
   int file = mkstemp(path), other = open(path, O_RDWR);
   EXPECT(file >= 0 && other >= 0);
   char out[6] = {0};
