@@ -100,15 +100,6 @@ public final class AscendDriver: PlainRuntimeDriver {
     return UInt(bitPattern: stream)
   }
 
-  /// aclrtMemcpyKind.
-  private static func kind(_ direction: CopyDirection) -> CInt {
-    switch direction {
-    case .hostToDevice: 1
-    case .deviceToHost: 2
-    case .deviceToDevice: 3
-    }
-  }
-
   /// One piece is one call; more are a batch where the runtime has such a call and knows the host's memory.
   public func copy(
     _ pieces: UnsafeBufferPointer<CopyPiece>, _ direction: CopyDirection, on stream: DriverHandle
@@ -118,7 +109,7 @@ public final class AscendDriver: PlainRuntimeDriver {
     var function: UnsafePointer<CChar>?
     try call(function.map { String(cString: $0) } ?? "rtMemcpyAsync") {
       roost_acl_copy_pieces(
-        $0, pieces.baseAddress, pieces.count, Self.kind(direction), ordinal, isBatch ? 1 : 0, pointer(stream),
+        $0, pieces.baseAddress, pieces.count, direction.runtimeKind, ordinal, isBatch ? 1 : 0, pointer(stream),
         &function)
     }
   }
@@ -128,7 +119,7 @@ public final class AscendDriver: PlainRuntimeDriver {
     try call("rtMemcpy2dAsync") {
       $0.pointee.copy_rows(
         pointer(rows.target), rows.targetPitch, pointer(rows.source), rows.sourcePitch, rows.rowByteCount,
-        rows.rowCount, Self.kind(direction), pointer(stream))
+        rows.rowCount, direction.runtimeKind, pointer(stream))
     }
   }
 

@@ -92,21 +92,12 @@ public final class HIPDriver: PlainRuntimeDriver {
     return UInt(bitPattern: stream)
   }
 
-  /// hipMemcpyKind.
-  private static func kind(_ direction: CopyDirection) -> CInt {
-    switch direction {
-    case .hostToDevice: 1
-    case .deviceToHost: 2
-    case .deviceToDevice: 3
-    }
-  }
-
   /// One call a piece: the runtime's own batch call is a loop.
   public func copy(
     _ pieces: UnsafeBufferPointer<CopyPiece>, _ direction: CopyDirection, on stream: DriverHandle
   ) throws(RoostError) {
     try call("MemcpyAsync") {
-      roost_copy_each($0.pointee.copy, pieces.baseAddress, pieces.count, Self.kind(direction), pointer(stream))
+      roost_copy_each($0.pointee.copy, pieces.baseAddress, pieces.count, direction.runtimeKind, pointer(stream))
     }
   }
 
@@ -115,7 +106,7 @@ public final class HIPDriver: PlainRuntimeDriver {
     try call("Memcpy2DAsync") {
       $0.pointee.copy_rows(
         pointer(rows.target), rows.targetPitch, pointer(rows.source), rows.sourcePitch, rows.rowByteCount,
-        rows.rowCount, Self.kind(direction), pointer(stream))
+        rows.rowCount, direction.runtimeKind, pointer(stream))
     }
   }
 

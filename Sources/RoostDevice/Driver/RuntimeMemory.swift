@@ -55,6 +55,17 @@ public struct RuntimeMemory<Functions>: Sendable {
   }
 }
 
+extension CopyDirection {
+  /// What most runtimes call it, whose calls do not tell it by the addresses.
+  @inlinable public var runtimeKind: CInt {
+    switch self {
+    case .hostToDevice: 1
+    case .deviceToHost: 2
+    case .deviceToDevice: 3
+    }
+  }
+}
+
 extension PlainRuntimeDriver {
   /// See `DeviceDriver`.
   public func allocate(byteCount: Int) throws(RoostError) -> UInt {
