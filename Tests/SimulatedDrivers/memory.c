@@ -125,9 +125,15 @@ int sim_allocate_host(void **address, size_t size) {
   return SIM_OK;
 }
 
+// Drivers promise nothing about a copy that has not done with the memory; here it is refused.
 int sim_free_host(void *address) {
   struct range *range = take((uintptr_t)address, SIM_PINNED);
   if (!range) return SIM_INVALID_VALUE;
+  if (sim_is_touched(range->address, range->size)) {
+    add(*range);
+    free(range);
+    return SIM_INVALID_VALUE;
+  }
   drop(range);
   return SIM_OK;
 }

@@ -1,29 +1,15 @@
-// Streams: a thread each, which does one operation after another. Events: counters that streams raise.
+// Streams: a thread each, which does one operation after another.
+#include "events.h"
 #include "simulation.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
-static const uint64_t stream_magic = 0x73747265616d2e31, event_magic = 0x6576656e742e3131;
-static atomic_long live_streams, live_events, operations_done;
+static const uint64_t stream_magic = 0x73747265616d2e31;
+static atomic_long live_streams, operations_done;
 enum { STREAMS_MAX = 4096 };
-
-struct event_state {
-  _Atomic uint64_t recorded, completed, nanoseconds;
-};
-struct event {
-  uint64_t magic;
-  struct event_state *state;
-  int descriptor;  // of the state, if it is shared; else -1
-  atomic_int references;
-};
 
 enum kind { COPIES, ROWS, FILL, RECORD, WAIT, CALL, LAUNCH };
 struct operation {
@@ -41,7 +27,7 @@ struct operation {
 struct stream {
   uint64_t magic, submitted, completed;
   struct sim_device *device;
-  struct operation *first, **last;
+  struct operation *first, **last, *running;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool held, closing;
@@ -64,14 +50,6 @@ static uint64_t now(void) {
 static struct stream *checked(void *handle) {
   struct stream *stream = handle;
   return stream && stream->magic == stream_magic ? stream : NULL;
-}
-
-static void let_go(struct event *event) {
-  if (atomic_fetch_sub(&event->references, 1) > 1) return;
-  event->magic = 0;
-  munmap(event->state, sizeof *event->state);
-  if (event->descriptor >= 0) close(event->descriptor);
-  free(event);
 }
 
 // One piece, with both ends looked up when its turn comes: what was freed meanwhile is an illegal address.
@@ -157,7 +135,10 @@ static void execute(struct stream *stream, struct operation *operation) {
     if (sim_machine.lost_after >= 0 && done > sim_machine.lost_after) result = sim_machine.lost_result;
   }
   if (result) sim_fail_for_good(stream->device, result);
-  if (operation->event) let_go(operation->event);
+}
+
+static void dispose(struct operation *operation) {
+  if (operation->event) sim_event_let_go(operation->event);
   for (size_t index = 0; operation->pieces && index < (operation->kind == COPIES ? operation->count : 1); index++) {
     free(operation->pieces[index].early);
   }
@@ -176,9 +157,12 @@ static void *run(void *handle) {
     if (!operation) break;
     stream->first = operation->next;
     if (!stream->first) stream->last = &stream->first;
+    stream->running = operation;
     pthread_mutex_unlock(&stream->lock);
     execute(stream, operation);
     pthread_mutex_lock(&stream->lock);
+    stream->running = NULL;
+    dispose(operation);
     stream->completed++;
     pthread_cond_broadcast(&stream->changed);
   }
@@ -193,6 +177,34 @@ static void *run(void *handle) {
   pthread_cond_destroy(&stream->changed);
   free(stream);
   return NULL;
+}
+
+static bool touches(const struct operation *operation, uintptr_t address, size_t size) {
+  for (size_t index = 0; operation->pieces && index < (operation->kind == COPIES ? operation->count : 1); index++) {
+    const struct sim_piece *piece = &operation->pieces[index];
+    size_t rows = operation->kind == ROWS ? operation->count - 1 : 0;
+    size_t target = rows * operation->target_pitch + piece->size, source = rows * operation->source_pitch + piece->size;
+    if (piece->target < address + size && address < piece->target + target) return true;
+    if (operation->kind != FILL && !piece->early && piece->source < address + size && address < piece->source + source) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool sim_is_touched(uintptr_t address, size_t size) {
+  bool found = false;
+  pthread_mutex_lock(&streams_lock);
+  for (int index = 0; index < STREAMS_MAX && !found; index++) {
+    struct stream *stream = streams[index];
+    if (!stream || stream->device->sticky) continue;
+    pthread_mutex_lock(&stream->lock);
+    found = stream->running && touches(stream->running, address, size);
+    for (struct operation *next = stream->first; next && !found; next = next->next) found = touches(next, address, size);
+    pthread_mutex_unlock(&stream->lock);
+  }
+  pthread_mutex_unlock(&streams_lock);
+  return found;
 }
 
 int sim_stream_create(void **handle, int priority) {
@@ -251,6 +263,7 @@ static int submit(struct stream *stream, struct operation operation, bool waits)
 int sim_stream_query(void *handle) {
   struct stream *stream = checked(handle);
   if (!stream) return SIM_INVALID_HANDLE;
+  if (sim_machine.inert) return SIM_OK;
   pthread_mutex_lock(&stream->lock);
   bool idle = stream->completed == stream->submitted;
   pthread_mutex_unlock(&stream->lock);
@@ -393,86 +406,21 @@ void sim_release(void *handle) {
   pthread_mutex_unlock(&stream->lock);
 }
 
-static int make_event(void **handle, int descriptor) {
-  struct event *event = malloc(sizeof *event);
-  if (!event) return SIM_OUT_OF_MEMORY;
-  *event = (struct event){.magic = event_magic, .descriptor = descriptor, .references = 1};
-  int flags = descriptor < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
-  event->state = mmap(NULL, sizeof *event->state, PROT_READ | PROT_WRITE, flags, descriptor, 0);
-  if (event->state == MAP_FAILED) {
-    free(event);
-    return SIM_OUT_OF_MEMORY;
-  }
-  atomic_fetch_add(&live_events, 1);
-  *handle = event;
-  return SIM_OK;
-}
-
-int sim_event_create(void **handle, unsigned flags) {
-  enum { DISABLE_TIMING = 2, INTERPROCESS = 4 };
-  if (!(flags & INTERPROCESS)) return make_event(handle, -1);
-  if (!(flags & DISABLE_TIMING)) return SIM_INVALID_VALUE;
-  int descriptor = memfd_create("roost-simulation-event", MFD_CLOEXEC);
-  if (descriptor < 0 || ftruncate(descriptor, sizeof(struct event_state))) return SIM_OUT_OF_MEMORY;
-  return make_event(handle, descriptor);
-}
-
-static struct event *checked_event(void *handle) {
-  struct event *event = handle;
-  return event && event->magic == event_magic ? event : NULL;
-}
-
-int sim_event_destroy(void *handle) {
-  struct event *event = checked_event(handle);
-  if (!event) return SIM_INVALID_HANDLE;
-  atomic_fetch_sub(&live_events, 1);
-  let_go(event);
-  return SIM_OK;
-}
-
 int sim_event_record(void *handle, void *stream_handle) {
-  struct event *event = checked_event(handle);
+  struct event *event = sim_event_checked(handle);
   struct stream *stream = checked(stream_handle);
   if (!event || !stream) return SIM_INVALID_HANDLE;
+  if (sim_machine.inert) return SIM_OK;
   atomic_fetch_add(&event->references, 1);
   uint64_t number = atomic_fetch_add(&event->state->recorded, 1) + 1;
   return submit(stream, (struct operation){.kind = RECORD, .event = event, .number = number}, false);
 }
 
-int sim_event_query(void *handle) {
-  struct event *event = checked_event(handle);
-  if (!event) return SIM_INVALID_HANDLE;
-  return event->state->completed < event->state->recorded ? SIM_NOT_READY : SIM_OK;
-}
-
-int sim_event_elapsed(float *milliseconds, void *start, void *end) {
-  struct event *from = checked_event(start), *to = checked_event(end);
-  if (!from || !to || !from->state->recorded || !to->state->recorded) return SIM_INVALID_HANDLE;
-  if (sim_event_query(start) || sim_event_query(end)) return SIM_NOT_READY;
-  *milliseconds = (float)((double)(to->state->nanoseconds - from->state->nanoseconds) / 1e6);
-  return SIM_OK;
-}
-
-int sim_event_export(void *handle, struct sim_handle *shared) {
-  struct event *event = checked_event(handle);
-  if (!event || event->descriptor < 0) return SIM_INVALID_VALUE;
-  memset(shared, 0, sizeof *shared);
-  *shared = (struct sim_handle){.magic = event_magic, .pid = getpid(), .descriptor = event->descriptor};
-  return SIM_OK;
-}
-
-int sim_event_import(void **handle, const struct sim_handle *shared) {
-  if (shared->magic != event_magic) return SIM_INVALID_VALUE;
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/fd/%d", shared->pid, shared->descriptor);
-  int descriptor = open(path, O_RDWR | O_CLOEXEC);
-  return descriptor < 0 ? SIM_INVALID_VALUE : make_event(handle, descriptor);
-}
-
 int sim_wait_event(void *stream_handle, void *handle) {
-  struct event *event = checked_event(handle);
+  struct event *event = sim_event_checked(handle);
   struct stream *stream = checked(stream_handle);
   if (!event || !stream) return SIM_INVALID_HANDLE;
+  if (sim_machine.inert) return SIM_OK;
   uint64_t number = event->state->recorded;
   if (number == 0) return SIM_OK;
   atomic_fetch_add(&event->references, 1);
@@ -481,5 +429,5 @@ int sim_wait_event(void *stream_handle, void *handle) {
 
 void sim_stream_live(long counts[7]) {
   counts[3] = live_streams;
-  counts[4] = live_events;
+  counts[4] = sim_events_live();
 }

@@ -127,6 +127,8 @@ int sim_stream_destroy(void *stream);
 int sim_stream_query(void *stream);
 struct sim_device *sim_stream_device(void *stream);
 int sim_stream_synchronize(void *stream);
+// Whether a copy that is queued or running reads or writes this memory.
+bool sim_is_touched(uintptr_t address, size_t size);
 int sim_device_synchronize(struct sim_device *device);
 int sim_copy(uintptr_t target, uintptr_t source, size_t size, void *stream);
 // Many copies, unordered among themselves; `any_order`: the sources may be read before the stream comes to them.
