@@ -71,7 +71,7 @@ struct CUDASubject: Sendable, CustomTestStringConvertible {
   ) {
     let lazy = LazyLibrary(settings, functions)
     self.lazy = lazy
-    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream<CUDADriver>)?.handle }) {
+    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream)?.handle }) {
       () throws(RoostError) in
       var configuration = CUDADeviceConfiguration()
       configuration.library = try lazy.library().path

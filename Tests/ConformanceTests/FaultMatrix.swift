@@ -68,7 +68,7 @@ struct VendorSubject: Sendable, CustomTestStringConvertible {
   ) {
     let lazy = LazyLibrary(settings, lacking)
     self.lazy = lazy
-    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream<Driver>)?.handle }) {
+    subject = DeviceSubject(name, hold: lazy.hold { ($0 as? DrivenStream)?.handle }) {
       () throws(RoostError) in
       DrivenDevice(try open(try lazy.library().path))
     }

@@ -67,6 +67,21 @@ final class SimulatedLibrary: @unchecked Sendable {
     return Int(call())
   }
 
+  /// Chooses the context of a CUDA device for the calling thread; -1: none.
+  func choose(_ device: Int) throws {
+    let retain: @convention(c) (UnsafeMutablePointer<UInt>, CInt) -> CInt = try function("cuDevicePrimaryCtxRetain")
+    let release: @convention(c) (CInt) -> CInt = try function("cuDevicePrimaryCtxRelease_v2")
+    let choose: @convention(c) (UInt) -> CInt = try function("cuCtxSetCurrent")
+    var context: UInt = 0
+    var result: CInt = 0
+    if device >= 0 {
+      result = retain(&context, CInt(device))
+      if result == 0 { result = release(CInt(device)) }
+    }
+    if result == 0 { result = choose(context) }
+    if result != 0 { throw RoostError(.system, "choosing device \(device) failed with \(result)") }
+  }
+
   /// Holds a stream up until the returned function is called.
   func hold(_ stream: DriverHandle) throws -> @Sendable () -> Void {
     let hold: @convention(c) (UInt) -> Void = try function("sim_hold")

@@ -12,7 +12,7 @@ extension CUDADriver {
     if pieces.count == 1 {
       let piece = pieces[0]
       guard piece.byteCount > 0 else { return }
-      return try call("MemcpyAsync") {
+      return try call(on: stream, "MemcpyAsync") {
         $0.pointee.copy(
           roost_cuda_address(piece.target), roost_cuda_address(piece.source), Int(piece.byteCount), pointer(stream))
       }

@@ -6,7 +6,7 @@ import Synchronization
 
 /// The driver interface of CUDA as raw calls: the device's primary context, which other libraries in the process share.
 ///
-/// Every call makes the context the calling thread's own and puts back what was there, because the threads are
+/// A call that needs the context makes it the calling thread's own and puts back what was there, because the threads are
 /// somebody else's.
 public final class CUDADriver: RuntimeDriver {
   /// What the device is; constant.
@@ -106,21 +106,38 @@ public final class CUDADriver: RuntimeDriver {
   public func call(
     _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_cuda>) -> CInt
   ) throws(RoostError) {
-    try CUDADriver.call(library, context, function(), body)
+    let result = try runtime.run { body(library.table) }
+    if result != 0 { throw library.error(result, function()) }
   }
 
+  /// Calls a function of a stream or an event in whatever context the thread has: the question for it would cost more than
+  /// all the rest (docs/performance.md).
+  ///
+  /// Sound for asking, recording, waiting and copying, because a stream and an event belong to the context that they were
+  /// made in: a copy succeeds on a stream of another device than the current one, an event is asked and waited for from any
+  /// device (CUDA C++ Programming Guide, "Stream and event behavior"; cuda.h at cuStreamWaitEvent), an event is recorded on
+  /// streams of its own context alone (cuda.h at cuEventRecord), and addresses mean the same in all contexts. What fails may
+  /// have failed for the thread's context, and is called again in ours. Not for launches, nor for what must not
+  /// happen twice.
   @inline(__always)
-  private static func call(
-    _ library: CUDALibrary, _ context: UInt, _ function: @autoclosure () -> String,
-    _ body: (UnsafePointer<roost_cuda>) -> CInt
+  public func call(
+    on handle: DriverHandle, _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_cuda>) -> CInt
   ) throws(RoostError) {
-    var pushed: CInt = 0
-    let entered = roost_cuda_enter(library.table, UnsafeMutableRawPointer(bitPattern: context), &pushed)
-    guard entered == 0 else { throw library.error(entered, pushed < 0 ? "CtxPushCurrent_v2" : "CtxGetCurrent") }
-    let result = body(library.table)
-    let left = pushed > 0 ? roost_cuda_leave(library.table) : 0
-    if result != 0 { throw library.error(result, function()) }
-    if left != 0 { throw library.error(left, "CtxPopCurrent_v2") }
+    let result = handle > Limits.contextStreamMax ? body(library.table) : noAnswer
+    if result != 0 { try repeatCall(result, function(), body) }
+  }
+
+  @inline(never)
+  private func repeatCall(
+    _ result: CInt, _ function: @autoclosure () -> String, _ body: (UnsafePointer<roost_cuda>) -> CInt
+  ) throws(RoostError) {
+    switch result {
+    // A driver says these of the thread's context, too: there is none, it is not the handle's.
+    case noAnswer, invalidContext, invalidHandle: break
+    // It may be another device that is lost.
+    default: if library.vendor.code(result) != .lost { throw library.error(result, function()) }
+    }
+    try call(function(), body)
   }
 
   private static func priorities(
@@ -129,7 +146,10 @@ public final class CUDADriver: RuntimeDriver {
     guard library.table.pointee.priority_range != nil else { return (0, 0) }
     var least: CInt = 0
     var greatest: CInt = 0
-    try call(library, context, "CtxGetStreamPriorityRange") { $0.pointee.priority_range(&least, &greatest) }
+    let result = try Context(library: library, handle: context).run {
+      library.table.pointee.priority_range(&least, &greatest)
+    }
+    try library.check(result, "CtxGetStreamPriorityRange")
     return (least, greatest)
   }
 
@@ -159,3 +179,9 @@ public final class CUDADriver: RuntimeDriver {
 
 /// CU_STREAM_NON_BLOCKING.
 private let nonBlocking: UInt32 = 1
+/// No result of the driver's: it was not called.
+private let noAnswer: CInt = -1
+/// CUDA_ERROR_INVALID_CONTEXT.
+private let invalidContext: CInt = 201
+/// CUDA_ERROR_INVALID_HANDLE.
+private let invalidHandle: CInt = 400

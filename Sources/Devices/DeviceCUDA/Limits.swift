@@ -30,6 +30,9 @@ enum Limits {
   static let calibrationEndSeconds = 60.0
   /// The widest pitch that the 2-D call takes (CU_DEVICE_ATTRIBUTE_MAX_PITCH of every device so far).
   static let pitchMax = 0x7fff_ffff
+  /// Stream handles up to this are no streams but names for one of the current context's: the default stream (0 or
+  /// CU_STREAM_LEGACY, 1) and the thread's (CU_STREAM_PER_THREAD, 2).
+  static let contextStreamMax: UInt = 2
   /// Runs below this are worth staging on a device with neither batch calls nor kernels.
   static let efficientRunBytes = 64 << 10
 }

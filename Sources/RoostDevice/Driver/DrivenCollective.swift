@@ -9,13 +9,13 @@ public protocol DriverGroup: AnyObject, Sendable {
 }
 
 /// A group of driven devices. What the driver refuses makes the stream fail, as a copy would.
-final class DrivenCollective<Driver: DeviceDriver>: Collective {
+final class DrivenCollective: Collective {
   let rank: Int
   let rankCount: Int
   private let group: any DriverGroup
-  private let session: DriverSession<Driver>
+  private let session: DriverSession
 
-  init(_ group: any DriverGroup, rank: Int, of rankCount: Int, in session: DriverSession<Driver>) {
+  init(_ group: any DriverGroup, rank: Int, of rankCount: Int, in session: DriverSession) {
     self.group = group
     self.rank = rank
     self.rankCount = rankCount
@@ -42,8 +42,8 @@ final class DrivenCollective<Driver: DeviceDriver>: Collective {
     }
   }
 
-  private func mine(_ stream: any DeviceStream) throws(RoostError) -> DrivenStream<Driver> {
-    guard let stream = stream as? DrivenStream<Driver>, stream.session === session else {
+  private func mine(_ stream: any DeviceStream) throws(RoostError) -> DrivenStream {
+    guard let stream = stream as? DrivenStream, stream.session === session else {
       throw RoostError(.invalidInput, "the stream belongs to another device than \(session.description.uri)")
     }
     return stream

@@ -3,13 +3,15 @@ import RoostPrimitives
 /// A device made of a vendor's raw calls. Everything that the contract of `Device` promises beyond them is here, once
 /// for all vendors. Thread-safe.
 public final class DrivenDevice<Driver: DeviceDriver>: Device {
-  private let session: DriverSession<Driver>
+  private let session: DriverSession
+  /// The vendor's own calls, for what the contract does not cover.
+  public let driver: Driver
 
   /// Takes a driver over; it is closed when the device, its streams and its events are gone.
-  public init(_ driver: Driver) { session = DriverSession(driver) }
-
-  /// The vendor's own calls, for what the contract does not cover.
-  public var driver: Driver { session.driver }
+  public init(_ driver: Driver) {
+    self.driver = driver
+    session = DriverSession(driver)
+  }
 
   /// What the driver says.
   public var description: DeviceDescription { session.description }
@@ -126,8 +128,8 @@ public final class DrivenDevice<Driver: DeviceDriver>: Device {
     }
     let made = try session.ask { (driver) throws(RoostError) in try driver.makeEvent() }
     let event = DrivenEvent(made, of: session)
-    event.noteRecording()
-    try session.ask { (driver) throws(RoostError) in try driver.record(made, on: handle) }
+    let mark = event.noteRecording()
+    try session.ask { (driver) throws(RoostError) in try driver.record(mark, on: handle) }
     return event
   }
 

@@ -2,20 +2,24 @@ import RoostPrimitives
 import Synchronization
 
 /// An event of a driven device. Complete also when the device is lost: nobody waits for what will not come.
-public final class DrivenEvent<Driver: DeviceDriver>: DeviceEvent {
+public final class DrivenEvent: DeviceEvent {
   /// The vendor's event, for code that calls the vendor itself. Valid while this object lives.
   public let handle: DriverHandle
-  let session: DriverSession<Driver>
+  let session: DriverSession
   private let isRecorded = Atomic(false)
 
-  init(_ handle: DriverHandle, of session: DriverSession<Driver>) {
+  init(_ handle: DriverHandle, of session: DriverSession) {
     self.handle = handle
     self.session = session
   }
 
   deinit { session.tidy { () throws(RoostError) in try session.driver.destroyEvent(handle) } }
 
-  func noteRecording() { isRecorded.store(true, ordering: .releasing) }
+  /// From now on there is something to wait for. What the driver is given.
+  func noteRecording() -> DriverHandle {
+    isRecorded.store(true, ordering: .releasing)
+    return handle
+  }
 
   /// See `DeviceEvent`.
   public var isComplete: Bool {
@@ -42,7 +46,7 @@ public final class DrivenEvent<Driver: DeviceDriver>: DeviceEvent {
     guard session.description.capabilities.contains(.eventTiming) else {
       throw RoostError(.unsupported, "\(session.description.uri) does not offer event-timing")
     }
-    guard let start = start as? DrivenEvent<Driver>, start.session === session else {
+    guard let start = start as? DrivenEvent, start.session === session else {
       throw RoostError(.invalidInput, "the other event belongs to another device than \(session.description.uri)")
     }
     let areRecorded = isRecorded.load(ordering: .acquiring) && start.isRecorded.load(ordering: .acquiring)

@@ -3,16 +3,16 @@ import Synchronization
 
 /// A stream of a driven device. What the driver refuses, and what cannot be right, makes the stream fail; what is
 /// submitted then is skipped here, so that the driver's own stream stays whole.
-public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
+public final class DrivenStream: DeviceStream {
   /// The priority that it was made with.
   public let priority: StreamPriority
   /// The vendor's stream, for code that calls the vendor itself. Valid while this object lives.
   public let handle: DriverHandle
-  let session: DriverSession<Driver>
+  let session: DriverSession
   private let failure = Locked<RoostError?>(nil)
   private let hasFailed = Atomic(false)
 
-  init(_ handle: DriverHandle, priority: StreamPriority, of session: DriverSession<Driver>) {
+  init(_ handle: DriverHandle, priority: StreamPriority, of session: DriverSession) {
     self.handle = handle
     self.priority = priority
     self.session = session
@@ -53,7 +53,7 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
   }
 
   /// Submits something other than a copy that begins at an address.
-  func work(at address: UInt, byteCount: Int, _ body: (Driver) throws(RoostError) -> Void) {
+  func work(at address: UInt, byteCount: Int, _ body: (any DeviceDriver) throws(RoostError) -> Void) {
     guard !hasFailed.load(ordering: .acquiring) else { return }
     let piece = CopyPiece(source: address, target: address, byteCount: UInt(byteCount))
     guard CopyCheck.isValid(piece) else { return fail(CopyCheck.error(of: piece, index: 0)) }
@@ -62,15 +62,15 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
 
   /// See `DeviceStream`.
   public func record(_ event: any DeviceEvent) throws(RoostError) {
-    let event = try mine(event)
-    event.noteRecording()
-    try session.ask { (driver) throws(RoostError) in try driver.record(event.handle, on: handle) }
+    // The number alone: the caller keeps the object, and to keep it here too costs as much as the call.
+    let mark = try mine(event).noteRecording()
+    try session.ask { (driver) throws(RoostError) in try driver.record(mark, on: handle) }
   }
 
   /// See `DeviceStream`.
   public func wait(for event: any DeviceEvent) throws(RoostError) {
-    let event = try mine(event)
-    try session.ask { (driver) throws(RoostError) in try driver.wait(for: event.handle, on: handle) }
+    let mark = try mine(event).handle
+    try session.ask { (driver) throws(RoostError) in try driver.wait(for: mark, on: handle) }
   }
 
   /// See `DeviceStream`. If the device is lost, the function is called at once.
@@ -99,7 +99,7 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
   public func query() -> StreamStatus {
     do throws(RoostError) {
       let isIdle = try session.ask { (driver) throws(RoostError) in try driver.isIdle(handle) }
-      if let error = failure.withLock({ $0 }) { return .failed(error) }
+      if hasFailed.load(ordering: .acquiring), let error = failure.withLock({ $0 }) { return .failed(error) }
       return isIdle ? .idle : .busy
     } catch {
       fail(error)
@@ -127,7 +127,7 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
   }
 
   @inline(__always)
-  private func submit(_ body: (Driver) throws(RoostError) -> Void) {
+  private func submit(_ body: (any DeviceDriver) throws(RoostError) -> Void) {
     do throws(RoostError) {
       try session.ask(body)
     } catch {
@@ -140,8 +140,9 @@ public final class DrivenStream<Driver: DeviceDriver>: DeviceStream {
     hasFailed.store(true, ordering: .releasing)
   }
 
-  private func mine(_ event: any DeviceEvent) throws(RoostError) -> DrivenEvent<Driver> {
-    guard let event = event as? DrivenEvent<Driver>, event.session === session else {
+  @inline(__always)
+  private func mine(_ event: any DeviceEvent) throws(RoostError) -> DrivenEvent {
+    guard let event = event as? DrivenEvent, event.session === session else {
       throw RoostError(.invalidInput, "the event belongs to another device than \(session.description.uri)")
     }
     return event

@@ -4,8 +4,8 @@ import Synchronization
 
 /// What a device, its streams and its events share: the driver, whether the device is lost, and what was handed out.
 /// Closes the driver when the last of them goes.
-final class DriverSession<Driver: DeviceDriver>: Sendable {
-  let driver: Driver
+final class DriverSession: Sendable {
+  let driver: any DeviceDriver
   let description: DeviceDescription
   let calls = HostCallBoard()
   let memories: DriverMemories
@@ -15,10 +15,10 @@ final class DriverSession<Driver: DeviceDriver>: Sendable {
   private let streams = Locked<[WeakStream]>([])
 
   private struct WeakStream {
-    weak var stream: DrivenStream<Driver>?
+    weak var stream: DrivenStream?
   }
 
-  init(_ driver: Driver) {
+  init(_ driver: any DeviceDriver) {
     self.driver = driver
     description = driver.description
     memories = DriverMemories(deviceName: driver.description.uri)
@@ -48,7 +48,7 @@ final class DriverSession<Driver: DeviceDriver>: Sendable {
 
   /// Calls the driver, unless the device is lost; notices if that loses it.
   @inline(__always)
-  func ask<Answer>(_ body: (Driver) throws(RoostError) -> Answer) throws(RoostError) -> Answer {
+  func ask<Answer>(_ body: (any DeviceDriver) throws(RoostError) -> Answer) throws(RoostError) -> Answer {
     if hasLoss.load(ordering: .acquiring), let error = loss.withLock({ $0 }) { throw error }
     do throws(RoostError) {
       return try body(driver)
@@ -105,12 +105,12 @@ final class DriverSession<Driver: DeviceDriver>: Sendable {
 
   // MARK: - Streams
 
-  func add(_ stream: DrivenStream<Driver>) {
+  func add(_ stream: DrivenStream) {
     streams.withLock { list in
       list.removeAll { $0.stream == nil }
       list.append(WeakStream(stream: stream))
     }
   }
 
-  var liveStreams: [DrivenStream<Driver>] { streams.withLock { $0.compactMap(\.stream) } }
+  var liveStreams: [DrivenStream] { streams.withLock { $0.compactMap(\.stream) } }
 }

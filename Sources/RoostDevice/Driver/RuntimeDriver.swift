@@ -13,6 +13,20 @@ public protocol RuntimeDriver: DeviceDriver {
   func call(
     _ function: @autoclosure () -> String, _ body: (UnsafePointer<Functions>) -> CInt
   ) throws(RoostError)
+
+  /// Calls a function of a stream or an event, one of which a second call changes nothing. Where the runtime promises that
+  /// the handle alone decides, whatever the thread has chosen, the thread need not be asked.
+  func call(
+    on handle: DriverHandle, _ function: @autoclosure () -> String, _ body: (UnsafePointer<Functions>) -> CInt
+  ) throws(RoostError)
+}
+
+extension RuntimeDriver {
+  /// Asks: not every runtime promises it.
+  @inlinable @inline(__always)
+  public func call(
+    on handle: DriverHandle, _ function: @autoclosure () -> String, _ body: (UnsafePointer<Functions>) -> CInt
+  ) throws(RoostError) { try call(function(), body) }
 }
 
 /// A runtime's functions of streams and events, each with its name without the prefix.
@@ -87,7 +101,7 @@ extension RuntimeDriver {
 
   /// See `DeviceDriver`.
   @inlinable public func isIdle(_ stream: DriverHandle) throws(RoostError) -> Bool {
-    try isReady(streams.queryStream.name) { streams.queryStream.call($0, pointer(stream)) }
+    try isReady(stream, streams.queryStream.name) { streams.queryStream.call($0, pointer(stream)) }
   }
 
   /// See `DeviceDriver`.
@@ -104,17 +118,17 @@ extension RuntimeDriver {
 
   /// See `DeviceDriver`.
   @inlinable public func record(_ event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call(streams.record.name) { streams.record.call($0, pointer(event), pointer(stream)) }
+    try call(on: stream, streams.record.name) { streams.record.call($0, pointer(event), pointer(stream)) }
   }
 
   /// See `DeviceDriver`.
   @inlinable public func wait(for event: DriverHandle, on stream: DriverHandle) throws(RoostError) {
-    try call(streams.wait.name) { streams.wait.call($0, pointer(event), pointer(stream)) }
+    try call(on: stream, streams.wait.name) { streams.wait.call($0, pointer(event), pointer(stream)) }
   }
 
   /// See `DeviceDriver`.
   @inlinable public func isComplete(_ event: DriverHandle) throws(RoostError) -> Bool {
-    try isReady(streams.queryEvent.name) { streams.queryEvent.call($0, pointer(event)) }
+    try isReady(event, streams.queryEvent.name) { streams.queryEvent.call($0, pointer(event)) }
   }
 
   /// See `DeviceDriver`.
@@ -128,11 +142,11 @@ extension RuntimeDriver {
   /// A question whose "not yet" is an answer.
   @inlinable @inline(__always)
   func isReady(
-    _ function: @autoclosure () -> String, _ body: (UnsafePointer<Functions>) -> CInt
+    _ handle: DriverHandle, _ function: @autoclosure () -> String, _ body: (UnsafePointer<Functions>) -> CInt
   ) throws(RoostError) -> Bool {
     var isReady = true
     let notReady = streams.notReady
-    try call(function()) { table in
+    try call(on: handle, function()) { table in
       let result = body(table)
       isReady = result == 0
       return result == notReady ? 0 : result
