@@ -6,48 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "roost.h"
-
-/* ---- The input ---- */
-
-static const uint8_t *input;
-static size_t left;
-
-static uint64_t take(size_t bytes) {
-  uint64_t value = 0;
-  if (bytes > left) bytes = left;
-  memcpy(&value, input, bytes);
-  input += bytes;
-  left -= bytes;
-  return value;
-}
-
-static uint8_t take_byte(void) { return (uint8_t)take(1); }
-
-/* Mostly a number that makes sense, sometimes any. */
-static uint64_t take_number(uint64_t max) {
-  uint8_t kind = take_byte();
-  return kind < 224 ? kind % (max + 1) : take(8);
-}
-
-/* How many elements an array of at most `max` has; a number for which there is no memory is one that is refused. */
-static size_t take_count(size_t max) {
-  uint64_t count = take_number(max);
-  return count <= max ? (size_t)count : (size_t)count | (size_t)1 << 40;
-}
-
-/* Memory of exactly this size with bytes of the input; null now and then. */
-static void *take_memory(size_t bytes) {
-  if (take_byte() == 255) return NULL;
-  uint8_t *memory = malloc(bytes == 0 ? 1 : bytes);
-  if (memory == NULL) abort();
-  size_t known = bytes < left ? bytes : left;
-  memset(memory, 0, bytes);
-  memcpy(memory, input, known);
-  input += known;
-  left -= known;
-  return memory;
-}
 
 /* ---- What stays open over all inputs ---- */
 
@@ -417,6 +377,49 @@ static void call_device(void) {
   }
 }
 
+/* ---- What came later ---- */
+
+static void call_prefetch(void) {
+  roost_keys keys = take_keys();
+  roost_request request = {.struct_bytes = take_byte() < 250 ? sizeof request : 8, .request = take_number(8)};
+  uint32_t answer = 0;
+  uint64_t prefetch = 0;
+  /* One list: a second one would lie where the first one says, see call_match_groups. */
+  (void)roost_engine_prefetch(some_engine(), &request, &keys, take_number(1), (double)take_number(2), &answer, &prefetch);
+  free((void *)keys.hashes);
+}
+
+static void call_text(void) {
+  static const char *const lists[] = {"[\"event-timing\",\"strided-copy\"]", "[]", "[\"wings\"]"};
+  size_t room = take_byte(), bytes = 0;
+  char *memory = NULL, *text = malloc(room + 1);
+  uint64_t handle = some_handle();
+  if (take_byte() % 2 == 0) {
+    (void)roost_device_require(handle, take_text(lists, 3, &memory));
+  } else {
+    (void)roost_device_describe(handle, text, room, &bytes);
+  }
+  /* Never null, and they end. */
+  if (strlen(roost_error_message()) + strlen(roost_error_context()) > 1 << 20) abort();
+  if (strlen(roost_status_name((roost_status)take(4))) == 0) abort();
+  free(text);
+  free(memory);
+}
+
+static void call_later(void) {
+  roost_prefetch_progress progress = {.struct_bytes = take_byte() < 250 ? sizeof progress : 8};
+  roost_tier_stats stats = {.struct_bytes = take_byte() < 250 ? sizeof stats : 8};
+  switch (take_byte() % 6) {
+    case 0: call_prefetch(); break;
+    case 1: (void)roost_engine_prefetch_progress(some_engine(), take_number(3), &progress); break;
+    case 2: (void)roost_engine_prefetch_end(some_engine(), take_number(3)); break;
+    case 3: (void)roost_engine_tier_stats(some_engine(), &stats); break;
+    /* Of the processor's streams none is foreign: whatever the number, nobody looks where it points. */
+    case 4: (void)roost_worker_follow(some_worker(), take(8), (int32_t)take_number(1)); break;
+    default: call_text();
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static int is_set_up, turn;
   input = data;
@@ -431,7 +434,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (left > 0) {
     /* So numbered that what came later left the corpus its meaning. */
     uint8_t kind = take_byte();
-    switch (kind < 224 ? kind % 14 : kind < 236 ? 14 : 15) {
+    switch (kind < 224 ? kind % 14 : kind < 236 ? 14 : kind < 250 ? 15 : 16) {
       case 0: case 1: call_match(); break;
       case 2: call_match_groups(); break;
       case 3: case 4: call_begin(1); break;
@@ -444,7 +447,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       case 12: call_rest(); break;
       case 13: call_open(); break;
       case 14: call_layout(); break;
-      default: call_device();
+      case 15: call_device(); break;
+      default: call_later();
     }
   }
   /* Of what kind a handle is nobody remembers: three of four refuse it. */
