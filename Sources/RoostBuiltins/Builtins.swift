@@ -22,7 +22,8 @@ public enum Builtins {
     let registry = DeviceRegistry()
     registry.register(
       DeviceKind("cpu", vendor: "host", isAccelerator: false) { (index) throws(RoostError) in
-        try CPUDevice(CPUDeviceConfiguration(index: index))
+        guard index == 0 else { throw RoostError(.notFound, "there is no device cpu:\(index); the processor is cpu:0") }
+        return try CPUDevice(CPUDeviceConfiguration(index: index))
       })
     registry.register(
       DeviceKind("mock", vendor: "none", isAccelerator: false, isListed: false) { (index) throws(RoostError) in

@@ -6,15 +6,17 @@ import RoostDevice
 import RoostPrimitives
 import Testing
 
-/// The example plug-in through the whole suite, and plug-ins that are broken.
+/// The example plug-in through the whole suite, those that ROOST_DEVICE_PLUGINS lists, and plug-ins that are broken.
 @Suite struct DevicePluginConformance {
-  @Test func theExampleKeepsTheContract() {
-    let subject = DeviceSubject("example") { () throws(RoostError) in
-      try DevicePluginConformance.open("libExampleDevice.so")
-    }
+  @Test(arguments: plugins) func aPluginKeepsTheContract(path: String) {
+    let subject = DeviceSubject(path) { () throws(RoostError) in try PluginLibrary.kind(path: path).open(0) }
     askAll(subject)
     #expect(tally(subject).passed > DeviceSuite.checks.count / 2)
   }
+
+  private static let plugins =
+    [built("libExampleDevice.so")]
+    + (ProcessInfo.processInfo.environment["ROOST_DEVICE_PLUGINS"] ?? "").split(separator: ":").map(String.init)
 
   @Test func aBrokenPluginIsReportedAndNeverSkipped() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "roost-plugin-\(UUID().uuidString)")
@@ -36,10 +38,6 @@ import Testing
       #expect(registry.survey().map(\.uri) == [kind.scheme])
       #expect(registry.survey().allSatisfy { $0.reason.contains(complaint) })
     }
-  }
-
-  private static func open(_ file: String) throws(RoostError) -> any Device {
-    try PluginLibrary.kind(path: built(file)).open(0)
   }
 
   private static func built(_ file: String) -> String {
@@ -76,13 +74,19 @@ import Testing
 
   @Test func everyBuiltInVendorHasAnEntryWithAReasonIfItIsMissing() {
     let findings = Builtins.devices().survey()
-    for scheme in ["cpu", "cuda", "musa", "hip"] {
+    for scheme in ["cpu", "cuda", "musa", "hip", "ascend", "kunlun"] {
       let own = findings.filter { $0.uri.split(separator: ":")[0] == scheme }
       #expect(!own.isEmpty, "no entry for \(scheme)")
       for finding in own {
         if case .failure = finding.result { #expect(!finding.reason.isEmpty) } else { #expect(finding.reason.isEmpty) }
       }
     }
+  }
+
+  @Test func thereIsOneProcessor() throws {
+    #expect(try Builtins.devices().open("cpu").description.uri == "cpu:0")
+    let error = #expect(throws: RoostError.self) { try Builtins.devices().open("cpu:7") }
+    #expect(error?.code == .notFound && error?.message.contains("cpu:7") == true, "\(error as Any)")
   }
 
   private func registry() -> DeviceRegistry {
