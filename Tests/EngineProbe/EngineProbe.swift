@@ -29,7 +29,7 @@ import RoostPrimitives
     let device = try CPUDevice()
     let cache = try LayeredCache(shape, on: device)
     let attachment = try PoolAttachment.attach(
-      to: try PoolAddress(parsing: arguments[1]), until: .after(seconds: 10))
+      to: try PoolAddress(parsing: arguments[1]), until: .after(seconds: 60))
     let plane = try LocalDataPlane(attachment: attachment, device: device, templates: [cache.template])
     let probe = Worker.Probe(fill: { cache.fill($0, seed: $1) }, verify: { cache.wrongByteCount($0, seed: $1) })
     try Worker(attachment: attachment, plane: plane, probe: probe).run()
@@ -48,7 +48,7 @@ import RoostPrimitives
     let cache = try LayeredCache(shape, on: device)
     let plane = try LocalDataPlane(engine: engine, device: device, templates: [cache.template])
     let identity = try engine.intern(IdentityDigest(words: (1, 2, 3, 4)))
-    engine.waitUntilCommitted(until: .after(seconds: 10))
+    engine.waitUntilCommitted(until: .after(seconds: 60))
     var first = UInt64(number(arguments[6]))
     while true {
       try store(first, shape.blockCount, engine, plane, cache, identity)
@@ -77,7 +77,7 @@ import RoostPrimitives
       blocks.append(BlockCopy(block: UInt32(block), slot: grant.slot, generation: grant.generation))
     }
     let job = try blocks.withUnsafeBufferPointer { try plane.submit(CopyJob(.store, lease: lease), $0) }
-    let result = try plane.wait(for: job, until: .after(seconds: 10))
+    let result = try plane.wait(for: job, until: .after(seconds: 60))
     if result.isComplete { engine.commit(lease) } else { engine.abort(lease) }
   }
 

@@ -17,6 +17,11 @@ DONE, PARTLY_FAILED, CANCELLED, LOST = range(4)
 JUNK = 0x7B
 
 
+def arrays(blocks: Any, slots: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The device blocks of a job, and slot and generation of each, as numbers."""
+    return np.frombuffer(blocks, np.int32), np.frombuffer(slots, np.uint32).reshape(-1, 2)
+
+
 class RecordingWorker:
     """A `roost.Worker` under observation."""
 
@@ -58,7 +63,7 @@ class RecordingWorker:
     def submit(
         self, job: int, verb: int, group: int, lease: int, blocks: Any, slots: Any, awaited: bool = False
     ) -> None:
-        blocks, slots = np.frombuffer(blocks, np.int32), np.frombuffer(slots, np.uint32).reshape(-1, 2)
+        blocks, slots = arrays(blocks, slots)
         pairs = [(group, int(slot), int(generation)) for slot, generation in slots]
         if verb == STORE:
             self.pages_stored += len(blocks)

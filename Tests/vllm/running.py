@@ -16,7 +16,7 @@ from pathlib import Path
 import host as hosts
 
 HERE = Path(__file__).parent
-START_SECONDS = 300
+START_SECONDS = 600
 
 
 class Run:
@@ -49,7 +49,7 @@ class Run:
 
     def ended(self) -> list[dict]:
         answers = self.answers()
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=2 * hosts.CLOSE_SECONDS)
         if code != 0:
             raise AssertionError(f"exit {code}; the log ends with:\n{self.log.read_text()[-3000:]}")
         shutil.rmtree(self.folder)

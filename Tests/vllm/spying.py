@@ -17,6 +17,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from recording import arrays
 from roost.vllm import RoostConnector as Watched
 
 _VERBS = ("store", "load")
@@ -42,6 +43,7 @@ class _Spy:
     def submit(
         self, job: int, verb: int, group: int, lease: int, blocks: Any, slots: Any, awaited: bool = False
     ) -> None:
+        blocks, slots = arrays(blocks, slots)
         if verb == 0:
             self._note(verb, blocks, slots)
         else:

@@ -24,7 +24,7 @@ TRANSFER = {
     "kv_role": "kv_both",
     "kv_connector_extra_config": {"capacity": "256MiB"},
 }
-START_SECONDS = 300
+START_SECONDS = 600
 SEED = 41
 
 
