@@ -141,11 +141,12 @@ let package = Package(
     tests(
       "TierTests",
       [
-        "RoostPrimitives", "RoostStorage", "RoostSimulation", "RoostConformance", "RoostBuiltins", "TierDisk",
-        "TierProbe",
+        "RoostPrimitives", "RoostStorage", "RoostSimulation", "RoostConformance", "RoostBuiltins", "RoostBlocks",
+        "RoostReplay", "TierDisk", "TierProbe",
       ]),
     .executableTarget(
-      name: "TierProbe", dependencies: ["RoostPrimitives", "RoostStorage", "RoostConformance", "TierDisk"],
+      name: "TierProbe",
+      dependencies: ["RoostPrimitives", "RoostStorage", "RoostConformance", "RoostBuiltins", "TierDisk"],
       path: "Tests/TierProbe", swiftSettings: swiftSettings),
     tests("RoostStorageTests", ["RoostPrimitives", "RoostStorage"]),
     tests("RoostPrimitivesTests", ["RoostPrimitives"]),
@@ -189,7 +190,7 @@ let package = Package(
       "SimulationTests",
       [
         "RoostPrimitives", "RoostLayout", "RoostDevice", "RoostBlocks", "RoostPool", "RoostTransfer", "RoostEngine",
-        "RoostStorage", "RoostSimulation", "DeviceMock", "TierDisk", "CRoostPlatform",
+        "RoostStorage", "RoostSimulation", "RoostBuiltins", "DeviceMock", "TierDisk", "CRoostPlatform",
       ]),
     .executableTarget(
       name: "EngineProbe",

@@ -16,20 +16,30 @@ extension BlockTable {
     _ range: Range<SlotNumber.RawValue>, _ slotClass: SlotClass, generation: UInt32 = 0,
     adopting pages: UnsafeBufferPointer<AdoptedSlot> = UnsafeBufferPointer(start: nil, count: 0)
   ) -> Int {
-    precondition(range.upperBound <= slots.capacity, "the table was made for fewer slots")
+    for page in pages {
+      precondition(range.contains(page.slot.rawValue), "an adopted page lies in the slots that are added")
+    }
+    return add(range, slotClass, generation: generation, adopting: pages)
+  }
+
+  /// The same with slots that need not lie side by side.
+  mutating func add(
+    _ numbers: some BidirectionalCollection<SlotNumber.RawValue>, _ slotClass: SlotClass, generation: UInt32,
+    adopting pages: UnsafeBufferPointer<AdoptedSlot>
+  ) -> Int {
     precondition(slotClass.rawValue < classCount, "the table has no such slot class")
     let owner = classes + Int(slotClass.rawValue)
-    for slot in range.reversed() {
+    for slot in numbers.reversed() {
+      precondition(slot < slots.capacity, "the table was made for fewer slots")
       precondition(slots[slot].standing == .unknown, "a slot is added once")
       slots[slot].generation = generation
     }
-    owner.pointee.addSlots(range.count)
+    owner.pointee.addSlots(numbers.count)
     var adopted: [RecordNumber] = []
     for page in pages {
-      precondition(range.contains(page.slot.rawValue), "an adopted page lies in the slots that are added")
       if let number = adopt(page, slotClass) { adopted.append(number) }
     }
-    for slot in range.reversed() where slots[slot].standing == .unknown {
+    for slot in numbers.reversed() where slots[slot].standing == .unknown {
       slots.give(slot, to: &owner.pointee.firstFree)
     }
     counters.adopted += adopted.count

@@ -86,15 +86,22 @@ public enum Builtins {
     return text
   }
 
-  /// A registry with the built-in tiers, to which others may be added.
-  public static func tiers() -> TierRegistry {
+  /// A registry with the built-in tiers, to which others may be added. A disk may evict by any of these policies.
+  public static func tiers(policies: PolicyRegistry = policies()) -> TierRegistry {
     let registry = TierRegistry()
-    registry.register("disk") { (address: TierAddress) throws(RoostError) -> any Tier in try DiskTier.open(address) }
+    registry.register("disk") { (address: TierAddress) throws(RoostError) -> any Tier in
+      try DiskTier.open(address, orders: PolicyOrder.kinds(policies))
+    }
     registry.register("memory") { (address: TierAddress) throws(RoostError) -> any Tier in
       try address.refuseOptions(except: ["capacity"])
       return MemoryTier(capacity: try address.size("capacity") ?? .gibibytes(1))
     }
     return registry
+  }
+
+  /// The policies as orders of a disk tier, `lru` excepted: that one is the tier's own.
+  public static func diskOrders(_ policies: PolicyRegistry = policies()) -> [EvictionOrderKind] {
+    PolicyOrder.kinds(policies)
   }
 
   /// A registry with the built-in eviction policies, to which others may be added.

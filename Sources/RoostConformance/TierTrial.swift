@@ -13,6 +13,8 @@ public struct TierSubject: Sendable {
   public var reopen: (@Sendable () throws(RoostError) -> any Tier)?
   /// Outcomes that may take the place of any other: those of a tier that is meant to be faulty.
   public var tolerated: Set<PageOutcome.Kind> = []
+  /// Whether it may refuse a page when it is full, because others are worth more.
+  public var isChoosy = false
   /// What is known of it.
   public var exceptions: [ConformanceException] = []
 

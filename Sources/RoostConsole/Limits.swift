@@ -18,7 +18,4 @@ enum Limits {
 
   /// Columns assumed where there is no terminal to ask.
   static let columnsAssumed = 80
-
-  /// A suggestion may differ from what was typed by at most this share of its letters: more is not a typing error.
-  static let suggestionDistanceShare = 0.4
 }

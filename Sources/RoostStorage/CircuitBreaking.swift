@@ -71,7 +71,7 @@ public final class CircuitBreaking: Tier {
   private static func learn(_ outcome: PageOutcome, at now: UInt64, _ circuit: inout CircuitState) {
     switch outcome {
     case .done, .missing, .corrupt: circuit.succeeded()
-    case .throttled: break
+    case .throttled, .refused: break
     case .failed(let error): if error.code != .invalidInput { circuit.failed(at: now) }
     }
   }

@@ -52,6 +52,8 @@ public enum PageOutcome: Sendable {
   case corrupt
   /// The tier has too much to do, or takes nothing at present. Nothing happened; the same may work later.
   case throttled
+  /// The page is not worth the place that it would take, as far as the tier knows. Nothing happened. Of a write only.
+  case refused
   /// The tier could not do it. After a read the caller's memory holds garbage.
   case failed(RoostError)
 
@@ -62,6 +64,7 @@ public enum PageOutcome: Sendable {
     case .missing: .missing
     case .corrupt: .corrupt
     case .throttled: .throttled
+    case .refused: .refused
     case .failed: .failed
     }
   }
@@ -69,7 +72,7 @@ public enum PageOutcome: Sendable {
   /// The cases without what comes with them.
   public enum Kind: String, Sendable, CaseIterable {
     /// See `PageOutcome`.
-    case done, missing, corrupt, throttled, failed
+    case done, missing, corrupt, throttled, refused, failed
   }
 
   /// What is known about the page, if it is `done`.

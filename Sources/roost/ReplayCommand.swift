@@ -90,6 +90,10 @@ enum ReplayCommand {
     .value(
       "disk-writes", "RULE",
       "Which pages are written there: again (those that a second request asked for; the default), all or none."),
+    .value(
+      "disk-policy", "NAME",
+      "What decides which pages stay there, as --policy for the pool: \(Replay.policyNames.joined(separator: ", ")). Default: lru."
+    ),
     .flag("dry-run", "Control plane only: no memory, no copies."),
     .value("fault", "corrupt=N", "Flip N bytes of stored pages that will be loaded again, spread over the run."),
     .value(

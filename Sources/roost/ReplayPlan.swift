@@ -54,9 +54,11 @@ struct ReplayPlan {
   private mutating func readDisk(_ arguments: Arguments, _ page: PageGeometry) throws(RoostError) {
     let capacity = try arguments.byteCount("disk-capacity")
     let rule = arguments.text("disk-writes")
+    let policy = arguments.text("disk-policy")
     guard let directory = arguments.text("disk") else {
-      guard capacity == nil, rule == nil else {
-        throw RoostError(.invalidInput, "--disk-capacity and --disk-writes say something about --disk; give that too")
+      guard capacity == nil, rule == nil, policy == nil else {
+        throw RoostError(
+          .invalidInput, "--disk-capacity, --disk-writes and --disk-policy say something about --disk; give that too")
       }
       return
     }
@@ -66,10 +68,16 @@ struct ReplayPlan {
     guard let admission = TierSetup.Admission(rawValue: rule ?? TierSetup.Admission.again.rawValue) else {
       throw RoostError(.invalidInput, "--disk-writes is again, all or none, not '\(rule ?? "")'")
     }
+    let names = Replay.policyNames
+    if let policy, !names.contains(policy) {
+      let meant = nearest(to: policy, among: names).map { "; did you mean '\($0)'?" } ?? ""
+      throw RoostError(
+        .invalidInput, "--disk-policy is one of \(names.joined(separator: ", ")), not '\(policy)'\(meant)")
+    }
     var slotCount = 1
     if case .blocks(let count) = sizes[0] { slotCount = count }
     let bytes = capacity?.bytes ?? 4 * slotCount * page.byteCount
-    common.tier = try ReplayPlan.diskAddress(directory, capacity: bytes)
+    common.tier = try ReplayPlan.diskAddress(directory, capacity: bytes) + "&policy=\(policy ?? "lru")"
     common.tierAdmission = admission
   }
 

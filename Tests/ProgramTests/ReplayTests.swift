@@ -44,7 +44,7 @@ import Testing
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let over = [
       "replay", "--requests", "200", "--host-memory", "8MiB", "--block-bytes", "16KiB", "--json", "--disk", folder.path,
-      "--disk-capacity", "128MiB", "--disk-writes", "all",
+      "--disk-capacity", "128MiB", "--disk-writes", "all", "--disk-policy", "hazard",
     ]
     let first = try RoostProgram(over).finish().json()
     let outcome = try RoostProgram(over).finish()
@@ -70,6 +70,9 @@ import Testing
       #expect(outcome.status == 2, "\(more)")
     }
     #expect(try RoostProgram(["replay", "--disk-capacity", "1GiB"]).finish().status == 2)
+    #expect(try RoostProgram(["replay", "--disk-policy", "arc"]).finish().status == 2)
+    let typo = try RoostProgram(["replay", "--disk", "/nonexistent/roost", "--disk-policy", "hazrd"]).finish()
+    #expect(typo.status == 2 && typo.errors.contains("did you mean 'hazard'?"))
   }
 
   @Test func anotherSeedIsAnotherWorkload() throws {

@@ -1,4 +1,5 @@
 import DeviceMock
+import RoostBuiltins
 import RoostEngine
 import RoostPrimitives
 import RoostSimulation
@@ -42,6 +43,9 @@ struct TierStageSetting {
     configuration.clock = disk.clock
     configuration.wallSeconds = { 0 }
     configuration.seed = seed
+    // The tier's own order, or that of a policy.
+    let orders = [nil] + Builtins.diskOrders().map(Optional.some)
+    configuration.order = orders[Int(seed % UInt64(orders.count))]
     // What a full disk does not take for a while, it takes later.
     for _ in 0..<100 {
       let made: DiskTier

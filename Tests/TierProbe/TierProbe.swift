@@ -1,4 +1,5 @@
 import Glibc
+import RoostBuiltins
 import RoostConformance
 import RoostPrimitives
 import RoostStorage
@@ -8,7 +9,7 @@ import TierDisk
 ///
 /// `locked` and a directory instead: see `LockedMemory`.
 ///
-/// Words: directory, capacity in bytes, I/O, first page number. Writes `ready`, and after each batch the number behind
+/// Words: directory, capacity in bytes, I/O, policy, first page number. Writes `ready`, and after each batch the number behind
 /// the last page that is done.
 @main
 enum TierProbe {
@@ -17,21 +18,24 @@ enum TierProbe {
   static func main() {
     let words = CommandLine.arguments
     if words.count == 3, words[1] == "locked" { return LockedMemory.run(words[2]) }
-    guard words.count == 5, let capacity = Int(words[2]), let io = DiskIO(rawValue: words[3]),
-      let first = UInt64(words[4])
+    guard words.count == 6, let capacity = Int(words[2]), let io = DiskIO(rawValue: words[3]),
+      let first = UInt64(words[5])
     else { exit(2) }
     do throws(RoostError) {
-      try run(words[1], capacity, io, first)
+      try run(words[1], capacity, io, words[4], first)
     } catch {
       say("error \(error)")
       exit(1)
     }
   }
 
-  private static func run(_ path: String, _ capacity: Int, _ io: DiskIO, _ first: UInt64) throws(RoostError) {
+  private static func run(
+    _ path: String, _ capacity: Int, _ io: DiskIO, _ policy: String, _ first: UInt64
+  ) throws(RoostError) {
     var configuration = DiskTierConfiguration(capacity: ByteCount(capacity))
     configuration.segment = .mebibytes(1)
     configuration.sync = .batch
+    configuration.order = Builtins.diskOrders().first { $0.name == policy }
     let tier = try DiskTier(DiskDirectory(path, io: io), configuration)
     _ = try tier.recover(until: .never)
     say("ready")

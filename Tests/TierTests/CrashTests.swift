@@ -22,7 +22,8 @@ import Testing
     var awaitedCount = 0
     try Scratch.withDirectory { path in
       for round in 0..<(CrashTests.killCount / 2) {
-        let writer = try Writer(path, io, next)
+        // Both keep what was written last, whatever the killed process thought.
+        let writer = try Writer(path, io, round % 2 == 0 ? "lru" : "fifo", next)
         #expect(writer.line() == "ready", "seed \(seed), round \(round)")
         // Some pages and a moment: however slow the machine is, there is something to lose.
         let awaited = (0..<Int.random(in: 0...8, using: &generator)).compactMap { _ in writer.line() }
@@ -74,11 +75,11 @@ private final class Writer {
   private let output = Pipe()
   private var pending = Data()
 
-  init(_ path: String, _ io: DiskIO, _ first: UInt64) throws {
+  init(_ path: String, _ io: DiskIO, _ policy: String, _ first: UInt64) throws {
     let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
     let folder = URL(fileURLWithPath: bundle).deletingLastPathComponent()
     process.executableURL = folder.appendingPathComponent("TierProbe")
-    process.arguments = [path, "\(12 << 20)", io.rawValue, "\(first)"]
+    process.arguments = [path, "\(12 << 20)", io.rawValue, policy, "\(first)"]
     process.standardOutput = output
     try process.run()
   }

@@ -33,6 +33,8 @@ final class DiskRun {
   private let disk: SimulatedDisk
   private let faults: StorageFaults
   private var tier: any Tier
+  /// The same without what stands around it.
+  private var diskTier: DiskTier?
   private var batches: [TierTicket: Batch] = [:]
   private var pages = [Promise](repeating: .none, count: Int(pageCount))
 
@@ -97,13 +99,16 @@ final class DiskRun {
 
   private func open() throws(RoostError) {
     // What a full disk does not take for a while, it takes later.
+    diskTier = nil
     for attempt in 0..<100 {
       do throws(RoostError) {
         // With room for every page many times, unless eviction is wanted.
         let capacity = isHarmless ? 3 << 20 : 512 << 10
-        let made = try Scratch.simulated(disk, capacity: capacity, sync: sync, seed: seed)
+        let made = try Scratch.simulated(
+          disk, capacity: capacity, sync: sync, seed: seed, policy: Scratch.policy(ofSeed: seed / 4))
         tier = canary == .tampering ? TamperingTier(made) : made
         _ = try tier.recover(until: .never)
+        diskTier = made
         return
       } catch {
         if attempt == 99 { throw error }
@@ -248,6 +253,7 @@ final class DiskRun {
       complain("\(usage.counters.submittedCount) pages submitted, \(usage.counters.endedCount) ended")
     }
     if usage.occupiedBytes > usage.capacityBytes { complain("over capacity") }
+    for difference in diskTier?.orderProblems ?? [] { complain(difference) }
   }
 
   private func readEverything() {

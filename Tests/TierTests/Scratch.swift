@@ -1,4 +1,5 @@
 import Foundation
+import RoostBuiltins
 import RoostConformance
 import RoostPrimitives
 import RoostSimulation
@@ -16,6 +17,12 @@ enum Scratch {
     let path = newPath()
     defer { try? FileManager.default.removeItem(atPath: path) }
     return try body(path)
+  }
+
+  /// The policy that the tiers of a seed have: each seed one of them, nil being the tier's own.
+  static func policy(ofSeed seed: UInt64) -> EvictionOrderKind? {
+    let kinds = [nil] + Builtins.diskOrders().map(Optional.some)
+    return kinds[Int(seed % UInt64(kinds.count))]
   }
 
   static func newPath() -> String {
@@ -39,7 +46,8 @@ enum Scratch {
 
   /// A tier on a simulated disk: 1 MiB in segments of 128 KiB.
   static func simulated(
-    _ disk: SimulatedDisk, capacity: Int = 1 << 20, sync: SyncPolicy = .never, seed: UInt64 = 1
+    _ disk: SimulatedDisk, capacity: Int = 1 << 20, sync: SyncPolicy = .never, seed: UInt64 = 1,
+    policy: EvictionOrderKind? = nil
   ) throws(RoostError) -> DiskTier {
     var configuration = DiskTierConfiguration(capacity: ByteCount(capacity))
     configuration.segment = .kibibytes(128)
@@ -49,6 +57,7 @@ enum Scratch {
     configuration.clock = disk.clock
     configuration.wallSeconds = { 0 }
     configuration.seed = seed
+    configuration.order = policy
     return try DiskTier(SimulatedDirectory(disk), configuration)
   }
 }

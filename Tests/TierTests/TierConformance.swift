@@ -23,21 +23,26 @@ import Testing
     deinit { for path in [path] { try? FileManager.default.removeItem(atPath: path) } }
   }
 
-  private static func disk(_ io: DiskIO) -> TierSubject {
+  private static func disk(_ io: DiskIO, policy: String? = nil) -> TierSubject {
     let place = Place()
     @Sendable func make(_ path: String) throws(RoostError) -> any Tier {
-      try DiskTier(DiskDirectory(path, io: io), Scratch.configuration())
+      var configuration = Scratch.configuration()
+      configuration.order = Builtins.diskOrders().first { $0.name == policy }
+      return try DiskTier(DiskDirectory(path, io: io), configuration)
     }
-    return TierSubject("disk \(io.rawValue)") { () throws(RoostError) in
+    var subject = TierSubject("disk \(io.rawValue)" + (policy.map { " \($0)" } ?? "")) { () throws(RoostError) in
       if !place.path.isEmpty { try? FileManager.default.removeItem(atPath: place.path) }
       return try make(place.fresh())
     } reopen: { () throws(RoostError) in
       try make(place.path)
     }
+    // Other policies than the tier's own may prefer what is there.
+    subject.isChoosy = policy == "hazard" || policy == "arc"
+    return subject
   }
 
   private static func wrapped(_ name: String, _ wrap: @escaping @Sendable (any Tier) -> any Tier) -> TierSubject {
-    let inner = disk(.ring)
+    let inner = disk(.ring, policy: "fifo")
     return TierSubject(name) { () throws(RoostError) in
       wrap(try inner.open())
     } reopen: { () throws(RoostError) in
@@ -52,7 +57,8 @@ import Testing
   private static let faulty: TierSubject = {
     let disks = Guarded<[SimulatedDisk]>([])
     @Sendable func make(_ disk: SimulatedDisk) throws(RoostError) -> any Tier {
-      try Scratch.simulated(disk, capacity: 10 << 20)
+      try Scratch.simulated(
+        disk, capacity: 10 << 20, policy: Scratch.policy(ofSeed: UInt64(disks.withLock { $0.count })))
     }
     var subject = TierSubject("disk on faulty storage") { () throws(RoostError) in
       let seed = disks.withLock { UInt64($0.count) }
@@ -73,7 +79,7 @@ import Testing
   private static let striped: TierSubject = {
     let (one, two) = (Place(), Place())
     @Sendable func make() throws(RoostError) -> any Tier {
-      try Builtins.tiers().open("disk://\(one.path),\(two.path)?capacity=12MiB,24MiB&segment=1MiB&depth=8")
+      try Builtins.tiers().open("disk://\(one.path),\(two.path)?capacity=12MiB,24MiB&segment=1MiB&depth=8&policy=arc")
     }
     return TierSubject("striped disk") { () throws(RoostError) in
       for place in [one, two] {
@@ -87,7 +93,7 @@ import Testing
   }()
 
   static let subjects: [TierSubject] = [
-    memory, disk(.ring), disk(.threads), disk(.cached), faulty, striped,
+    memory, disk(.ring), disk(.threads, policy: "hazard"), disk(.cached, policy: "s3fifo"), faulty, striped,
     wrapped("disk on registered memory") { OnRegisteredMemory($0) },
     wrapped("deadlined disk") { Deadlined($0, seconds: { _ in 60 }) },
     wrapped("circuit-breaking disk") { CircuitBreaking($0) },

@@ -134,7 +134,9 @@ class BelowTests(unittest.TestCase):
             Settings.resolve({"disk": "roost", "disk_capacity": "1GiB"}, {})
         with self.assertRaisesRegex(ConfigurationError, 'did you mean "disk_capacity"'):
             Settings.resolve({"disk_capacty": "1GiB"}, {})
-        self.assertEqual(below.address("/a b", 5), "disk:///a%20b?capacity=5")
+        with self.assertRaisesRegex(ConfigurationError, "one of lru, hazard, arc"):
+            Settings.resolve({"disk_policy": "hazrd"}, {})
+        self.assertEqual(below.address("/a b", 5, "arc"), "disk:///a%20b?capacity=5&policy=arc")
 
 
 if __name__ == "__main__":

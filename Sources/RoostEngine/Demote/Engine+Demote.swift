@@ -93,6 +93,7 @@ extension Engine {
           books.counts.demoted += 1
           books.counts.demotedBytes += configuration.groups[Int(page.key.group)].pageByteCount
         case .throttled: books.counts.demotionsDropped += 1
+        case .refused: books.counts.demotionsRefused += 1
         case .missing, .corrupt, .failed, nil: books.counts.demotionsFailed += 1
         }
       }

@@ -142,7 +142,7 @@ extension Engine {
       return facts
     case .missing: books.counts.promotionsMissing += 1
     case .corrupt: books.counts.promotionsCorrupt += 1
-    case .throttled, .failed, nil: books.counts.promotionsFailed += 1
+    case .throttled, .refused, .failed, nil: books.counts.promotionsFailed += 1
     }
     return nil
   }

@@ -146,8 +146,8 @@ extension Engine {
       result.promotionsInFlight = books.prefetches.inFlight.reduce(0, +)
       result.demotionsQueued = books.demotions.count
       result.demotionsInFlight =
-        result.offered - result.demoted - result.demotionsKnown - result.demotionsDropped - result.demotionsLate
-        - result.demotionsFailed - result.demotionsQueued
+        result.offered - result.demoted - result.demotionsKnown - result.demotionsRefused - result.demotionsDropped
+        - result.demotionsLate - result.demotionsFailed - result.demotionsQueued
       result.bytesPerSecond = books.speed.lastBytesPerSecond
       result.usage = usage
       let seconds = Double(now &- min(now, books.startedAt)) / 1e9

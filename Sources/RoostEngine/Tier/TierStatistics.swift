@@ -3,8 +3,8 @@ import RoostStorage
 /// What passed between the pool and the tier below it, and what the tier holds. A snapshot.
 ///
 /// `promoted + promotionsMissing + promotionsCorrupt + promotionsFailed + promotionsInFlight = promotionsBegun`;
-/// `offered = demoted + demotionsKnown + demotionsDropped + demotionsLate + demotionsFailed + demotionsInFlight +
-/// demotionsQueued`.
+/// `offered = demoted + demotionsKnown + demotionsRefused + demotionsDropped + demotionsLate + demotionsFailed +
+/// demotionsInFlight + demotionsQueued`.
 public struct TierStatistics: Sendable, Hashable {
   /// Whether the tier has been recovered and is in use.
   public var isReady = false
@@ -39,6 +39,8 @@ public struct TierStatistics: Sendable, Hashable {
   public var demotedBytes = 0
   /// Of those offered, pages that the tier had already.
   public var demotionsKnown = 0
+  /// Of those offered, pages that the tier's policy thought not worth their place.
+  public var demotionsRefused = 0
   /// Of those offered, pages that were dropped because too many waited or the tier had too much to do.
   public var demotionsDropped = 0
   /// Of those offered, pages that were evicted or forgotten before their turn came.

@@ -78,7 +78,7 @@ extension DiskCore {
   }
 
   /// Notes on disk that a leaving slot holds nothing.
-  private func giveUp(_ record: UInt32?) {
+  func giveUp(_ record: UInt32?) {
     if let record { enqueue(Flight(role: .note(.removed), ticket: nil, record: record)) }
   }
 

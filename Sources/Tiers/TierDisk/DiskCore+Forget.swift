@@ -18,6 +18,7 @@ extension DiskCore {
       table.beginRemoval(record)
       if page.pinCount > 0 { doomed.insert(record) } else { chores.append(record) }
     }
+    table.forgetInOrders(id)
     pump()
     return count
   }

@@ -8,7 +8,7 @@ import RoostStorage
 /// The directory belongs to one process at a time. Files: `lock`, `store`, `segment-0000` ..., and `snapshot` while
 /// nobody has it open. Nothing here has a thread of its own but the fallback of io_uring: whoever submits must poll.
 public final class DiskTier: Tier {
-  private let core: Guarded<DiskCore>
+  let core: Guarded<DiskCore>
   let queue: any StorageQueue
   private let configuration: DiskTierConfiguration
 

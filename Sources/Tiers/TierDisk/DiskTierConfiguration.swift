@@ -26,6 +26,8 @@ public struct DiskTierConfiguration: Sendable {
   public var clock: any Clock
   /// Seconds since 1970, for the age of pages.
   public var wallSeconds: @Sendable () -> UInt64
+  /// What decides which pages stay; nil: those used last.
+  public var order: EvictionOrderKind?
   /// Makes the tier's random number reproducible.
   public var seed: UInt64?
 

@@ -5,9 +5,8 @@ import RoostStorage
 /// Which page is in which slot: segments cut into slots of one size each, free slots, the order of use, the index.
 /// Knows no files. A pure data structure; not thread-safe.
 ///
-/// Which page goes is decided here and nowhere else: the one used longest ago in its size, a batch counting from tail to
-/// head, for a prefix is worth nothing without its head. (The policies of RoostBlocks decide over a pool's records and
-/// stand above this module.)
+/// Which page goes: the one used longest ago in its size, a batch counting from tail to head, for a prefix is worth nothing
+/// without its head. Or an `EvictionOrder` says, one a size: then it hears of everything that happens to a slot.
 final class PageTable {
   struct Segment {
     var slotByteCount = 0
@@ -27,8 +26,8 @@ final class PageTable {
     var free = RecordList()
     var used = RecordList()
     var segmentCount = 0
-    /// Pages evicted since `turnoverStart`. Once they are as many as the size has pages, every page that is left was used
-    /// after that moment.
+    /// Pages evicted or refused since `turnoverStart`. Once they are as many as the size has pages, every page that is left
+    /// was used after that moment, or was preferred to one that was.
     var turnoverCount = 0
     var turnoverStart: UInt64 = 0
   }
@@ -39,6 +38,9 @@ final class PageTable {
   private(set) var identities = IdentityTable()
   private(set) var pageBytes = 0
   private(set) var evictedCount = 0
+  /// What decides in place of the order of use, and for each size that has slots what it makes.
+  var orderKind: EvictionOrderKind?
+  var orders: [Int: any EvictionOrder] = [:]
   /// Counts batches: the table's clock.
   private var tick: UInt64 = 0
   let segmentByteCount: Int
@@ -64,6 +66,9 @@ final class PageTable {
 
   var pageCount: Int { index.count }
   var quarantinedCount: Int { segments.reduce(0) { $0 + $1.quarantinedCount } }
+
+  /// Whether no segment is cut into slots of a size.
+  func isEmpty(_ slotByteCount: Int) -> Bool { (classes[slotByteCount]?.segmentCount ?? 0) == 0 }
 
   // MARK: Places
 
@@ -139,6 +144,7 @@ final class PageTable {
       records[record].pinCount = 0
       classes[size]?.free.append(UInt32(record), in: records)
     }
+    addToOrder(segment: number)
   }
 
   /// A usable segment that is not cut, or else an idle one of another size, emptied; nil if this size should evict pages
@@ -172,6 +178,7 @@ final class PageTable {
 
   private func uncut(_ number: Int) {
     let size = segments[number].slotByteCount
+    removeFromOrder(segment: number)
     for slot in 0..<segments[number].slotCount {
       let record = UInt32(number * span + slot)
       if records[Int(record)].state == .live {
@@ -196,14 +203,25 @@ final class PageTable {
       // Those that cannot go are in flight, of which there are few.
       while candidate != 0, !isEvictable(candidate - 1) { candidate = records[Int(candidate - 1)].newer }
       guard candidate != 0 else { return nil }
-      evictedCount += 1
-      classes[slotByteCount]?.turnoverCount += 1
-      forget(candidate - 1)
+      evict(candidate - 1)
     }
     guard let oldest = classes[slotByteCount]?.free.oldest, oldest != 0 else { return nil }
-    classes[slotByteCount]?.free.remove(oldest - 1, in: records)
+    takeFree(oldest - 1)
     return oldest - 1
   }
+
+  /// Makes the slot of a page that nobody uses free, for pages of its size.
+  func evict(_ record: UInt32) {
+    evictedCount += 1
+    classes[slotByteCount(of: record)]?.turnoverCount += 1
+    forget(record)
+  }
+
+  /// Takes a free slot: `beginWrite` comes next.
+  func takeFree(_ record: UInt32) { classes[slotByteCount(of: record)]?.free.remove(record, in: records) }
+
+  /// A page of a size was not let in.
+  func noteRefusal(_ slotByteCount: Int) { classes[slotByteCount]?.turnoverCount += 1 }
 
   private func isEvictable(_ record: UInt32) -> Bool {
     records[Int(record)].state == .live && records[Int(record)].pinCount == 0
@@ -232,6 +250,7 @@ final class PageTable {
     segments[number].busyCount -= 1
     segments[number].liveCount += 1
     pageBytes += Int(records[Int(record)].byteCount)
+    order(around: record)?.release(orderNumber(of: record))
   }
 
   /// The write failed. Nobody knows what is in the slot: `endRemoval` or `failRemoval` comes when that has been noted
@@ -240,16 +259,21 @@ final class PageTable {
     index.remove(record, in: records)
     classes[slotByteCount(of: record)]?.used.remove(record, in: records)
     records[Int(record)].state = .leaving
+    removeFromOrder(record)
   }
 
   /// Holds a page that is being read.
   func pin(_ record: UInt32) {
-    if records[Int(record)].pinCount == 0 { segments[segment(of: record)].busyCount += 1 }
+    if records[Int(record)].pinCount == 0 {
+      segments[segment(of: record)].busyCount += 1
+      order(around: record)?.hold(orderNumber(of: record))
+    }
     records[Int(record)].pinCount += 1
   }
 
   /// Makes pages the last used, tail first.
-  func reorder(_ headToTail: [UInt32]) {
+  func reorder(_ headToTail: [UInt32], at nanoseconds: UInt64) {
+    tellOrders(headToTail, at: nanoseconds)
     tick += 1
     for record in headToTail.reversed() {
       segments[segment(of: record)].lastUsed = tick
@@ -267,11 +291,13 @@ final class PageTable {
     records[Int(record)].pinCount -= 1
     guard records[Int(record)].pinCount == 0 else { return }
     segments[segment(of: record)].busyCount -= 1
+    if records[Int(record)].state == .live { order(around: record)?.release(orderNumber(of: record)) }
   }
 
-  /// Takes a live page that nobody reads out of the index; its slot is neither free nor readable until `endRemoval`.
+  /// Takes a live page out of the index; its slot is neither free nor readable until `endRemoval`.
   func beginRemoval(_ record: UInt32) {
     leave(record)
+    removeFromOrder(record)
     records[Int(record)].state = .leaving
     segments[segment(of: record)].busyCount += 1
   }
@@ -280,6 +306,7 @@ final class PageTable {
   func endRemoval(_ record: UInt32) {
     segments[segment(of: record)].busyCount -= 1
     release(record)
+    addToOrder(record)
   }
 
   /// The note of the removal failed: the page is out of sight until a restart, and its slot is not used.
@@ -291,6 +318,7 @@ final class PageTable {
   /// Sets a live page aside: it is not found any more, and its slot is not used again.
   func quarantine(_ record: UInt32) {
     leave(record)
+    removeFromOrder(record)
     setAside(record)
   }
 

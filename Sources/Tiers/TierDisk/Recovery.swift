@@ -35,6 +35,7 @@ final class Recovery {
     report.damagedCount += segments.damagedCount
     let (files, found) = (segments.files, table)
     stale = table.settle { Recovery.isIntact($0, found, files) }
+    if let order = configuration.order { table.decide(by: order) }
     self.table = table
     var next = segments.record
     next.session += 1

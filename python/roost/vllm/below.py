@@ -23,9 +23,9 @@ _ABSENT, _BELOW = 0, 3
 _STARTED = 2
 
 
-def address(directory: str, capacity: int) -> str:
+def address(directory: str, capacity: int, policy: str) -> str:
     """The address of a disk tier."""
-    return f"disk://{quote(directory)}?capacity={capacity}"
+    return f"disk://{quote(directory)}?capacity={capacity}&policy={policy}"
 
 
 def gauges(known: dict[str, Any]) -> dict[str, float]:

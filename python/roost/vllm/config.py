@@ -136,6 +136,11 @@ class Settings:
         _one_of("again", "all", "none"),
         "which pages are written to the disk: those that a second request asked for, all, or none",
     )
+    disk_policy: str = _key(
+        "lru",
+        _one_of("lru", "hazard", "arc", "s3fifo", "fifo"),
+        "what to give up when the disk is full: lru, hazard, arc, s3fifo, fifo",
+    )
     disk_timeout: float = _key(2.0, _seconds, "seconds that a request waits for pages from the disk")
     prefill: int = _key(
         0, _count, "tokens that the model computes a second; with it, pages are read only where that is faster"

@@ -406,7 +406,7 @@ def _engine_config(settings: Settings, slots: Sequence[SlotLayout], groups: Sequ
     if settings.directory:
         config["directory"] = settings.directory
     if settings.disk:
-        config["tiers"] = [below.address(settings.disk, settings.disk_capacity)]
+        config["tiers"] = [below.address(settings.disk, settings.disk_capacity, settings.disk_policy)]
         config["tier_admission"] = settings.disk_writes
         if settings.prefill:
             config["prefill_tokens_per_second"] = settings.prefill

@@ -265,7 +265,8 @@ typedef struct roost_stats {
 roost_status roost_engine_stats(roost_engine engine, roost_stats *out);
 
 /* What passed between the pool and the tier below it. promotions = promoted + missing + corrupt + failed + promoting;
- * offered = demoted + known + dropped + late + write_failed + queued + what is being written. */
+ * offered = demoted + known + dropped + late + write_failed + queued + what is being written. not_worth: to the admission,
+ * or to the tier's policy; such a page is not among those offered any more. */
 typedef struct roost_tier_stats {
   size_t struct_bytes;
   uint64_t is_present, is_ready; /* 1 or 0 */
