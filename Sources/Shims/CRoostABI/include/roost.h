@@ -265,8 +265,7 @@ typedef struct roost_stats {
 roost_status roost_engine_stats(roost_engine engine, roost_stats *out);
 
 /* What passed between the pool and the tier below it. promotions = promoted + missing + corrupt + failed + promoting;
- * offered = demoted + known + dropped + late + write_failed + queued + what is being written. not_worth: to the admission,
- * or to the tier's policy; such a page is not among those offered any more. */
+ * offered = demoted + known + dropped + late + write_failed + queued + being written; not_worth: admission or policy. */
 typedef struct roost_tier_stats {
   size_t struct_bytes;
   uint64_t is_present, is_ready; /* 1 or 0 */
