@@ -1,6 +1,5 @@
 import Foundation
 import RoostBlocks
-import RoostBuiltins
 import RoostConformance
 import RoostPrimitives
 import RoostReplay
@@ -8,6 +7,7 @@ import RoostSimulation
 import RoostStorage
 import Testing
 
+@testable import RoostBuiltins
 @testable import TierDisk
 
 /// Under each of the pool's policies the disk holds exactly what a block table holds that is told the same, by itself.
@@ -55,6 +55,51 @@ import Testing
       .appendingPathComponent("../../../../shared/data/traces/mooncake_synthetic.jsonl.zst").standardized.path
     return FileManager.default.fileExists(atPath: path) ? path : nil
   }()
+
+  @Test(arguments: policies) func aForgottenIdentityIsRememberedByNoPolicy(policy: String) throws {
+    var generator = SplitMix64(seed: 0xF0E6)
+    let pair = try Pair(policy, capacity: 1 << 20)
+    for _ in 0..<100 {
+      let first = UInt64.random(in: 0..<UInt64(pair.slotCount * 2), using: &generator)
+      try pair.ask(Array(first..<first + 8))
+    }
+    // Policies remember pages that are gone, by name.
+    if policy != "fifo" { #expect(pair.ghostCount > 0) }
+    try pair.forget()
+    #expect(pair.ghostCount == 0)
+    #expect(pair.isEmpty)
+  }
+
+  @Test(arguments: policies) func aPageThatStandsInABatchTwiceIsWrittenOnce(policy: String) throws {
+    let disk = SimulatedDisk(
+      seed: 1, capacityBytes: 2 << 20, faults: StorageFaults(), clock: SeededClock(seed: 1))
+    let tier = try Scratch.simulated(disk, policy: Builtins.diskOrders().first { $0.name == policy })
+    _ = try tier.recover(until: .never)
+    let sheets = (0..<4).map { TierSheet($0, byteCount: 4096) }
+    let kinds = try tier.write([sheets[0], sheets[1], sheets[1], sheets[2], sheets[0]])
+    #expect(kinds == [.done, .done, .throttled, .done, .throttled])
+    #expect(try tier.read(sheets) == [.done, .done, .done, .missing])
+    #expect(tier.orderProblems.isEmpty && tier.usage.pageCount == 3)
+    tier.close(until: .never)
+  }
+
+  @Test func aDiskWhosePolicyFindsNoMemoryEvictsWhatWasUsedLongestAgo() throws {
+    let disk = SimulatedDisk(
+      seed: 1, capacityBytes: 2 << 20, faults: StorageFaults(), clock: SeededClock(seed: 1))
+    let starved = EvictionOrderKind(name: "starved") { (_) throws(RoostError) -> any EvictionOrder in
+      throw RoostError(.outOfResources, "there is no memory for it")
+    }
+    let tier = try Scratch.simulated(disk, policy: starved)
+    _ = try tier.recover(until: .never)
+    let sheets = (0..<400).map { TierSheet(UInt64($0), byteCount: 4096) }
+    for sheet in sheets { #expect(try tier.write([sheet]) == [.done]) }
+    #expect(tier.core.withLock { $0.table.orderKind } == nil)
+    let kinds = try tier.read(sheets)
+    let kept = kinds.count { $0 == .done }
+    #expect(kept > 50 && kept < 400)
+    #expect(kinds.suffix(kept).allSatisfy { $0 == .done })
+    tier.close(until: .never)
+  }
 
   @Test func aPolicyThatThereIsNotIsRefused() {
     do throws(RoostError) {
@@ -197,6 +242,19 @@ private final class Pair {
       states.withUnsafeMutableBufferPointer { dry.states(of: keys, into: $0).readyCount == 1 }
     }
   }
+
+  /// Forgets the only identity on the disk.
+  func forget() throws { _ = try tier.forget(Pair.name(0).identity) }
+
+  /// Pages that the tier's orders know by name alone.
+  var ghostCount: Int {
+    tier.core.withLock { core in
+      core.table.orders.values.reduce(0) { $0 + (($1 as? PolicyOrder)?.table.statistics.ghosts ?? 0) }
+    }
+  }
+
+  /// Whether no page is on the disk.
+  var isEmpty: Bool { tier.usage.pageCount == 0 }
 
   /// Whether both hold the same of these blocks, and the tier's own books agree.
   func isSame(_ blocks: [UInt64]) -> Bool {
