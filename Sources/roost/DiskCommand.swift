@@ -25,16 +25,20 @@ enum DiskCommand {
 
   private static func family(_ name: String, _ depth: DiskSurvey.Depth, _ summary: String) -> Command {
     var command = Command(name, summary: summary) { (arguments) throws(RoostError) in
-      try run(name, depth, arguments.operands[0])
+      let path = arguments.operands[0]
+      return try DriveWatch.run(arguments, path) { (watch) throws(RoostError) in try run(name, depth, path, watch) }
     }
+    command.options = [DriveWatch.option]
     command.operands = [CommandOperand("DIR", "The directory of the tier.")]
     return command
   }
 
-  private static func run(_ name: String, _ depth: DiskSurvey.Depth, _ path: String) throws(RoostError) -> ExitStatus {
+  private static func run(
+    _ name: String, _ depth: DiskSurvey.Depth, _ path: String, _ watch: DriveWatch
+  ) throws(RoostError) -> ExitStatus {
     let survey = try DiskSurvey(path, depth)
     let progress = ProgressReport(name, unit: "segments", total: nil)
-    try survey.run { done, total in progress.update(done, detail: "of \(total)") }
+    try survey.run(answered: watch.answered) { done, total in progress.update(done, detail: "of \(total)") }
     progress.finish()
     try Terminal.write(identityTable(survey) + "\n" + occupancy(survey) + "\n" + summary(survey, depth))
     for damage in survey.damages { try Terminal.write("damaged: \(damage)\n") }

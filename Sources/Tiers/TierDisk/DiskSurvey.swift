@@ -101,8 +101,11 @@ public final class DiskSurvey {
   /// Their bytes.
   public var pageBytes: Int { identities.values.reduce(0) { $0 + $1.byteCount } }
 
-  /// Looks at everything. `progress` hears after each segment how many of how many are done.
-  public func run(progress: (_ done: Int, _ total: Int) -> Void) throws(RoostError) {
+  /// Looks at everything. `progress` hears after each segment how many of how many are done; `answered`, after each slot,
+  /// that the drive answers: a drive that hangs holds the caller for as long.
+  public func run(
+    answered: () -> Void = {}, progress: (_ done: Int, _ total: Int) -> Void
+  ) throws(RoostError) {
     let names = try directory.names().sorted()
     hasSnapshot = names.contains(Snapshot.fileName)
     let numbers = names.compactMap(SegmentSet.number(of:))
@@ -114,9 +117,10 @@ public final class DiskSurvey {
     }
     for name in names where SegmentSet.number(of: name) == nil {
       occupiedBytes += (try? directory.open(name))?.allocatedBytes ?? 0
+      answered()
     }
     for (index, number) in numbers.enumerated() {
-      survey(number, store)
+      survey(number, store, answered)
       progress(index + 1, numbers.count)
     }
   }
@@ -135,7 +139,7 @@ public final class DiskSurvey {
     return nil
   }
 
-  private func survey(_ number: Int, _ store: StoreID?) {
+  private func survey(_ number: Int, _ store: StoreID?, _ answered: () -> Void) {
     let name = SegmentSet.fileName(number)
     guard let file = try? directory.open(name), let front = try? SegmentSet.front(of: file) else {
       damages.append("\(name): cannot be opened")
@@ -158,6 +162,7 @@ public final class DiskSurvey {
     for index in 0..<count {
       let place = SlotPlace(segment: UInt32(number), index: UInt32(index))
       report.slots.append(kind(of: place, file, header, memory))
+      answered()
     }
     segments.append(report)
   }
